@@ -1,0 +1,1 @@
+//! One row per setting: its name, default, rule and how it is shown.
