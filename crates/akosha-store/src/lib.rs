@@ -1,1 +1,5 @@
-//! placeholder
+//! The embedded store.
+
+mod change;
+
+pub use change::{Change, Op};
