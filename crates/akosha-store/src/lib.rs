@@ -1,5 +1,135 @@
-//! The embedded store.
+//! The embedded store: memories with their history, the change log, search, and the tables that
+//! make sync and the queue durable, in one SQLite file that many processes share.
+//!
+//! Every call blocks; asynchronous callers run it on a blocking thread. When a call that writes
+//! returns, its effect is durable as [`StoreOptions::durability`] says.
+//!
+//! One table, `changes`, holds every revision of every memory in the order in which this store
+//! met it. The newest revision of a key is its *head*: search and listing see heads, history sees
+//! all, a push reads the rows after its cursor.
 
 mod change;
+mod connection;
+mod error;
+mod home;
+mod job;
+mod lease;
+mod ledger;
+mod memories;
+mod merge;
+mod outbox;
+mod query;
+mod row;
+mod schema;
+mod search;
+mod stats;
+
+use std::sync::Arc;
+
+use akosha_core::config::Durability;
+use akosha_core::{Sources, SystemId, WriterId};
 
 pub use change::{Change, Op};
+pub use error::StoreError;
+pub use home::Home;
+pub use job::{Job, JobState, Queue, Trigger};
+pub use lease::{DRAIN_LEASE, DRAIN_NEXT_LEASE, Lease};
+pub use ledger::{Conflict, Quarantined, UploadOutcome};
+pub use memories::{Forgotten, Stored};
+pub use merge::Merged;
+pub use outbox::{PushIntent, PushState, Rejected, Target, Unsynced};
+pub use query::{Filter, Page, PageRequest};
+pub use search::{Hit, Missing, SearchMode, SearchOutcome, SearchQuery};
+pub use stats::Stats;
+
+use connection::Connections;
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The id of this node: whose memories are preferred where an id is ambiguous.
+    pub system_id: SystemId,
+    /// What a completed write survives.
+    pub durability: Durability,
+    /// Time and randomness.
+    pub sources: Sources,
+}
+
+impl StoreOptions {
+    /// Creates options for `system_id` with full durability and the real clock.
+    pub fn new(system_id: SystemId) -> Self {
+        Self {
+            system_id,
+            durability: Durability::Full,
+            sources: Sources::system(),
+        }
+    }
+}
+
+/// A home's store. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    home: Home,
+    options: StoreOptions,
+    writer_id: WriterId,
+    connections: Connections,
+}
+
+impl Store {
+    /// Opens the store of `home`, creating both where they are missing.
+    ///
+    /// Does no scan and builds no index: the time does not depend on how much is stored.
+    ///
+    /// # Errors
+    /// Fails where the home cannot be written, the file is no database or is damaged, or a newer
+    /// version of Akosha wrote it.
+    pub fn open(home: &Home, options: StoreOptions) -> Result<Self, StoreError> {
+        home.create()?;
+        let connections = Connections::open(home.database(), options.durability)?;
+        let writer_id = match connections.read_on_writer(schema::writer_id)? {
+            Some(id) => id,
+            None => connections.write(|db| schema::make_writer_id(db, &options.sources))?,
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                home: home.clone(),
+                options,
+                writer_id,
+                connections,
+            }),
+        })
+    }
+
+    /// Returns the home that the store lies in.
+    pub fn home(&self) -> &Home {
+        &self.inner.home
+    }
+
+    /// Returns the id of this node.
+    pub fn system_id(&self) -> &SystemId {
+        &self.inner.options.system_id
+    }
+
+    /// Returns the id of this store as a writer of vaults.
+    pub fn writer_id(&self) -> &WriterId {
+        &self.inner.writer_id
+    }
+
+    /// Returns the time and randomness that the store runs on.
+    pub fn sources(&self) -> &Sources {
+        &self.inner.options.sources
+    }
+
+    fn db(&self) -> &Connections {
+        &self.inner.connections
+    }
+
+    fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.inner.options.sources.clock.now()
+    }
+}

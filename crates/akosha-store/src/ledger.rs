@@ -1,0 +1,167 @@
+//! Which uploads were seen to the end, what was set aside, and which memories are in conflict.
+
+use akosha_core::{MemoryId, SystemId, UploadId};
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, params};
+
+use crate::{Store, StoreError, row};
+
+/// What is known of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadOutcome {
+    /// Never seen.
+    New,
+    /// Merged, or made here.
+    Merged,
+    /// Set aside; it is tried again on the next pull.
+    Quarantined,
+}
+
+/// Something that a pull set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The upload.
+    pub upload_id: String,
+    /// The system under which it lies.
+    pub system_id: String,
+    /// The memory, where the rest of the upload was merged.
+    pub item: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+/// A memory of which two contents have the same revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// Whose memory.
+    pub system_id: SystemId,
+    /// Which memory.
+    pub memory_id: MemoryId,
+    /// The revision that exists twice.
+    pub revision: i64,
+    /// When it was found.
+    pub found_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Returns what is known of an upload.
+    pub fn upload_outcome(&self, upload_id: &UploadId) -> Result<UploadOutcome, StoreError> {
+        self.db().read(|db| {
+            let exists = |sql: &str| -> Result<bool, StoreError> {
+                Ok(db.prepare_cached(sql)?.exists([upload_id.as_str()])?)
+            };
+            if exists("SELECT 1 FROM uploads WHERE upload_id = ?1")? {
+                Ok(UploadOutcome::Merged)
+            } else if exists("SELECT 1 FROM quarantine WHERE upload_id = ?1 AND item = ''")? {
+                Ok(UploadOutcome::Quarantined)
+            } else {
+                Ok(UploadOutcome::New)
+            }
+        })
+    }
+
+    /// Records that an upload is merged to its end, or was made here, and lifts its quarantine.
+    pub fn record_upload(
+        &self,
+        upload_id: &UploadId,
+        system_id: &SystemId,
+        rows: u64,
+    ) -> Result<(), StoreError> {
+        let now = self.now().timestamp_micros();
+        self.db().write(|db| {
+            db.execute(
+                "INSERT OR IGNORE INTO uploads (upload_id, system_id, merged_at, rows) \
+                 VALUES (?1, ?2, ?3, ?4)",
+                params![upload_id.as_str(), system_id.as_str(), now, rows as i64],
+            )?;
+            db.execute(
+                "DELETE FROM quarantine WHERE upload_id = ?1 AND item = ''",
+                [upload_id.as_str()],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Sets an upload aside, or with `item` one memory of it, with the reason.
+    pub fn quarantine(
+        &self,
+        upload_id: &str,
+        system_id: &str,
+        item: Option<&str>,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.now().timestamp_micros();
+        self.db().write(|db| {
+            db.execute(
+                "INSERT INTO quarantine (upload_id, item, system_id, reason, since) \
+                 VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT DO UPDATE SET reason = excluded.reason",
+                params![upload_id, item.unwrap_or(""), system_id, reason, now],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Returns all that is set aside, oldest first.
+    pub fn quarantined(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.db().read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT upload_id, system_id, item, reason, since FROM quarantine \
+                 ORDER BY since, upload_id, item",
+            )?;
+            let rows = statement.query_and_then([], |row| {
+                let item: String = row.get(2)?;
+                Ok(Quarantined {
+                    upload_id: row.get(0)?,
+                    system_id: row.get(1)?,
+                    item: (!item.is_empty()).then_some(item),
+                    reason: row.get(3)?,
+                    since: row::time(row, 4)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Returns the open conflicts, oldest first.
+    pub fn conflicts(&self) -> Result<Vec<Conflict>, StoreError> {
+        self.db().read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT system_id, memory_id, revision, found_at FROM conflicts ORDER BY found_at",
+            )?;
+            let rows = statement.query_and_then([], |row| {
+                Ok(Conflict {
+                    system_id: SystemId::try_from(row.get::<_, String>(0)?)
+                        .map_err(row::damaged)?,
+                    memory_id: MemoryId::try_from(row.get::<_, String>(1)?)
+                        .map_err(row::damaged)?,
+                    revision: row.get(2)?,
+                    found_at: row::time(row, 3)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Returns the newest upload of `system_id` that was merged here and when.
+    pub fn last_merged(
+        &self,
+        system_id: &SystemId,
+    ) -> Result<Option<(String, DateTime<Utc>)>, StoreError> {
+        self.db().read(|db| {
+            let found: Option<(String, i64)> = db
+                .query_row(
+                    "SELECT upload_id, merged_at FROM uploads WHERE system_id = ?1 \
+                     ORDER BY upload_id DESC LIMIT 1",
+                    [system_id.as_str()],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .optional()?;
+            found
+                .map(|(id, at)| Ok((id, row::from_micros(at)?)))
+                .transpose()
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! Merging changes that other stores made: idempotent, and the same in any order.
+
+use akosha_core::IngestionMethod;
+use rusqlite::{Transaction, params};
+
+use crate::{Change, Op, Store, StoreError, memories, row};
+
+/// What a merge did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Memories that were not here before.
+    pub added: u64,
+    /// Memories that have a newer revision now.
+    pub updated: u64,
+    /// Changes that were here already, or that only filled in history.
+    pub skipped: u64,
+    /// Memories of which two contents have the same revision.
+    pub conflicts: u64,
+}
+
+impl std::ops::AddAssign for Merged {
+    fn add_assign(&mut self, other: Self) {
+        self.added += other.added;
+        self.updated += other.updated;
+        self.skipped += other.skipped;
+        self.conflicts += other.conflicts;
+    }
+}
+
+impl Store {
+    /// Merges `changes` in one transaction.
+    ///
+    /// The highest revision of a key becomes its head, whatever the order of arrival. Where two
+    /// contents have the same revision, both are kept, the conflict is recorded, and every store
+    /// picks the same one to show.
+    ///
+    /// # Errors
+    /// Fails where the disk or the database refuses; then none is merged.
+    pub fn merge(&self, changes: &[Change], method: IngestionMethod) -> Result<Merged, StoreError> {
+        self.db().write(|db| {
+            let mut merged = Merged::default();
+            for change in changes {
+                merged += self.merge_one(db, change, method)?;
+            }
+            Ok(merged)
+        })
+    }
+
+    fn merge_one(
+        &self,
+        db: &Transaction<'_>,
+        change: &Change,
+        method: IngestionMethod,
+    ) -> Result<Merged, StoreError> {
+        let skipped = Merged {
+            skipped: 1,
+            ..Merged::default()
+        };
+        let rivals = of_revision(db, change)?;
+        if rivals.iter().any(|rival| is_same(rival, change)) || is_erased(db, change)? {
+            return Ok(skipped);
+        }
+        let head = memories::head(db, &change.system_id, &change.memory_id)?;
+        let wins = head.as_ref().is_none_or(|head| rank(change) > rank(head));
+        if wins && let Some(head) = &head {
+            row::retire(db, head.seq)?;
+        }
+        if change.op == Op::Erase {
+            memories::remove_content(db, &change.system_id, &change.memory_id, change.revision)?;
+        }
+        let change = Change {
+            ingestion_method: method,
+            ..change.clone()
+        };
+        row::insert(db, &change, wins, false)?;
+        let mut merged = match (wins, &head) {
+            (true, None) => Merged {
+                added: 1,
+                ..Merged::default()
+            },
+            (true, Some(_)) => Merged {
+                updated: 1,
+                ..Merged::default()
+            },
+            (false, _) => skipped,
+        };
+        if !rivals.is_empty() && change.op != Op::Erase {
+            merged.conflicts = 1;
+            db.execute(
+                "INSERT OR IGNORE INTO conflicts (system_id, memory_id, revision, found_at) \
+                 VALUES (?1, ?2, ?3, ?4)",
+                params![
+                    change.system_id.as_str(),
+                    change.memory_id.as_str(),
+                    change.revision,
+                    self.now().timestamp_micros()
+                ],
+            )?;
+        }
+        Ok(merged)
+    }
+}
+
+/// Orders the changes of one key: the greatest is what readers see. It depends on nothing but
+/// the changes themselves, so all stores agree.
+fn rank(change: &Change) -> (i64, Op, i64, &str, String) {
+    (
+        change.revision,
+        change.op,
+        change.updated_at.timestamp_micros(),
+        &change.text,
+        change.metadata.to_json(),
+    )
+}
+
+fn is_same(one: &Change, other: &Change) -> bool {
+    one.op == other.op && one.text == other.text && one.metadata == other.metadata
+}
+
+/// Returns the rows that have the key and the revision of `change`.
+fn of_revision(db: &Transaction<'_>, change: &Change) -> Result<Vec<Change>, StoreError> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {} FROM {} WHERE c.system_id = ?1 AND c.memory_id = ?2 AND c.revision = ?3",
+        row::COLUMNS,
+        row::TABLES
+    ))?;
+    let rows = statement.query_and_then(
+        params![
+            change.system_id.as_str(),
+            change.memory_id.as_str(),
+            change.revision
+        ],
+        row::change,
+    )?;
+    rows.collect()
+}
+
+/// Returns whether an erasure of this or a later revision is known: what it removed must not
+/// come back.
+fn is_erased(db: &Transaction<'_>, change: &Change) -> Result<bool, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT 1 FROM changes WHERE system_id = ?1 AND memory_id = ?2 AND op = 'erase' \
+         AND revision >= ?3",
+    )?;
+    Ok(statement.exists(params![
+        change.system_id.as_str(),
+        change.memory_id.as_str(),
+        change.revision
+    ])?)
+}
