@@ -1,0 +1,181 @@
+//! What every sync method does, what it is asked and what it answers.
+
+use std::time::Duration;
+
+use akosha_core::{ErrorKind, JobId, UploadId};
+use akosha_store::Trigger;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::SyncError;
+
+/// Which methods a sync may use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MethodChoice {
+    /// Cloud, then HTTP where fallback is on.
+    #[default]
+    Auto,
+    /// Cloud alone.
+    Cloud,
+    /// HTTP alone.
+    Http,
+}
+
+/// How one sync is to be done. It is also what a queued job keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncRequest {
+    /// Which methods may be used.
+    pub method: MethodChoice,
+    /// Whether HTTP may be tried after the cloud failed; counts for [`MethodChoice::Auto`].
+    pub enable_fallback: bool,
+    /// Whether Session-Buddy's reflections travel too.
+    pub upload_reflections: bool,
+    /// Whether Session-Buddy's knowledge graph travels too.
+    pub upload_knowledge_graph: bool,
+}
+
+impl Default for SyncRequest {
+    fn default() -> Self {
+        Self {
+            method: MethodChoice::Auto,
+            enable_fallback: true,
+            upload_reflections: true,
+            upload_knowledge_graph: true,
+        }
+    }
+}
+
+/// What one method did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MethodReport {
+    /// Changes that the target has acknowledged.
+    pub memories_uploaded: u64,
+    /// Memories that the target refused while it took others: id and reason.
+    pub refused: Vec<(String, String)>,
+    /// Names of files that were sent.
+    pub files_uploaded: Vec<String>,
+    /// Bytes sent.
+    pub bytes_transferred: u64,
+    /// Bytes that the target had already.
+    pub bytes_deduplicated: u64,
+    /// The newest upload that was made, where the target has uploads.
+    pub upload_id: Option<UploadId>,
+}
+
+/// Whether a method can work now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// It can.
+    Available,
+    /// It cannot.
+    Unavailable(String),
+    /// It did not answer in time; a slow line may still carry a sync.
+    Unknown(String),
+}
+
+/// Is told how far a sync or pull has come. Called often: it must return at once.
+pub trait Progress: Send + Sync {
+    /// Takes the present state.
+    fn update(&self, state: ProgressState);
+}
+
+/// How far a sync or pull has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProgressState {
+    /// Bytes done.
+    pub bytes: u64,
+    /// Bytes to do, where known.
+    pub total_bytes: Option<u64>,
+    /// Memories done.
+    pub memories: u64,
+    /// Memories to do, where known.
+    pub total_memories: Option<u64>,
+}
+
+/// Ignores progress.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn update(&self, _state: ProgressState) {}
+}
+
+/// A way to bring what is unsynced to somewhere else. One file and one line in
+/// [`HybridSync`](crate::HybridSync) add one.
+#[async_trait]
+pub trait SyncMethod: Send + Sync {
+    /// Returns the name in answers and errors: `cloud`, `http`.
+    fn name(&self) -> &'static str;
+
+    /// Returns whether a sync could work now. Takes at most 1 s and never blocks the runtime.
+    async fn is_available(&self) -> Availability;
+
+    /// Sends what is unsynced. What is acknowledged stays acknowledged when a later part fails.
+    async fn sync(
+        &self,
+        request: &SyncRequest,
+        trigger: Trigger,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<MethodReport, SyncError>;
+}
+
+/// What a sync did, as `sync_to_akosha` and `akosha sync --json` answer it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SyncReport {
+    /// The method that brought it, `none` where none did.
+    pub method: &'static str,
+    /// Whether everything that was unsynced is stored and verified at the target.
+    pub success: bool,
+    /// Names of files that were sent.
+    pub files_uploaded: Vec<String>,
+    /// Changes that the target has acknowledged.
+    pub memories_uploaded: u64,
+    /// Bytes sent.
+    pub bytes_transferred: u64,
+    /// Bytes that the target had already.
+    pub bytes_deduplicated: u64,
+    /// Seconds that it took.
+    pub duration_seconds: f64,
+    /// The newest upload.
+    pub upload_id: Option<String>,
+    /// What went wrong, all methods in one line.
+    pub error: Option<String>,
+    /// What went wrong, by method.
+    pub errors: Vec<MethodError>,
+    /// The method that failed before another one took over.
+    pub fallback_from: Option<&'static str>,
+    /// What asked for it: `manual`, `session_end`.
+    pub triggered_by: &'static str,
+    /// The job under which it is on record.
+    pub job_id: Option<JobId>,
+    /// What to do about the error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The class of the error.
+    #[serde(skip)]
+    pub kind: Option<ErrorKind>,
+}
+
+impl SyncReport {
+    /// Returns whether some of it arrived and some did not.
+    pub fn is_partial(&self) -> bool {
+        !self.success && self.memories_uploaded > 0
+    }
+
+    /// Sets how long it took.
+    pub fn took(&mut self, duration: Duration) {
+        self.duration_seconds = duration.as_secs_f64();
+    }
+}
+
+/// An error of one method.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MethodError {
+    /// The method: `cloud`, `http`, `config`, `queue`.
+    pub method: &'static str,
+    /// What happened.
+    pub error: String,
+}
