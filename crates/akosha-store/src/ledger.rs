@@ -46,15 +46,21 @@ pub struct Conflict {
 }
 
 impl Store {
-    /// Returns what is known of an upload.
-    pub fn upload_outcome(&self, upload_id: &UploadId) -> Result<UploadOutcome, StoreError> {
+    /// Returns what is known of the upload that lies under `system_id`.
+    pub fn upload_outcome(
+        &self,
+        system_id: &SystemId,
+        upload_id: &UploadId,
+    ) -> Result<UploadOutcome, StoreError> {
         self.db().read(|db| {
-            let exists = |sql: &str| -> Result<bool, StoreError> {
-                Ok(db.prepare_cached(sql)?.exists([upload_id.as_str()])?)
+            let key = [system_id.as_str(), upload_id.as_str()];
+            let exists = |table: &str| -> Result<bool, StoreError> {
+                let sql = format!("SELECT 1 FROM {table} WHERE system_id = ?1 AND upload_id = ?2");
+                Ok(db.prepare_cached(&sql)?.exists(key)?)
             };
-            if exists("SELECT 1 FROM uploads WHERE upload_id = ?1")? {
+            if exists("uploads")? {
                 Ok(UploadOutcome::Merged)
-            } else if exists("SELECT 1 FROM quarantine WHERE upload_id = ?1 AND item = ''")? {
+            } else if exists("quarantine")? {
                 Ok(UploadOutcome::Quarantined)
             } else {
                 Ok(UploadOutcome::New)
@@ -77,8 +83,8 @@ impl Store {
                 params![upload_id.as_str(), system_id.as_str(), now, rows as i64],
             )?;
             db.execute(
-                "DELETE FROM quarantine WHERE upload_id = ?1 AND item = ''",
-                [upload_id.as_str()],
+                "DELETE FROM quarantine WHERE system_id = ?1 AND upload_id = ?2 AND item = ''",
+                [system_id.as_str(), upload_id.as_str()],
             )?;
             Ok(())
         })

@@ -71,20 +71,21 @@ CREATE TABLE rejected (
 
 -- Uploads that a pull has seen to the end.
 CREATE TABLE uploads (
-    upload_id TEXT PRIMARY KEY,
     system_id TEXT NOT NULL,
+    upload_id TEXT NOT NULL,
     merged_at INTEGER NOT NULL,
-    rows      INTEGER NOT NULL
+    rows      INTEGER NOT NULL,
+    PRIMARY KEY (system_id, upload_id)
 ) STRICT, WITHOUT ROWID;
 
 -- What a pull set aside: a whole upload (item is empty) or one memory of it.
 CREATE TABLE quarantine (
+    system_id TEXT NOT NULL,
     upload_id TEXT NOT NULL,
     item      TEXT NOT NULL,
-    system_id TEXT NOT NULL,
     reason    TEXT NOT NULL,
     since     INTEGER NOT NULL,
-    PRIMARY KEY (upload_id, item)
+    PRIMARY KEY (system_id, upload_id, item)
 ) STRICT, WITHOUT ROWID;
 
 -- Two contents of one revision; both are kept in changes.
