@@ -10,9 +10,6 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 
 use crate::{StoreError, schema};
 
-/// How long SQLite waits for another process before it answers "busy".
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How often a busy answer is tried once more.
 const BUSY_RETRIES: u32 = 3;
 
@@ -25,16 +22,22 @@ const KEPT_STATEMENTS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Connections {
     path: PathBuf,
+    busy_timeout: Duration,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
 }
 
 impl Connections {
-    /// Opens the database, creating or migrating it where needed.
-    pub(crate) fn open(path: PathBuf, durability: Durability) -> Result<Self, StoreError> {
+    /// Opens the database, creating or migrating it where needed. SQLite waits for another
+    /// process for `busy_timeout` before it answers "busy".
+    pub(crate) fn open(
+        path: PathBuf,
+        durability: Durability,
+        busy_timeout: Duration,
+    ) -> Result<Self, StoreError> {
         let writer = (|| {
-            let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_CREATE)?;
-            enter_wal(&writer)?;
+            let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_CREATE, busy_timeout)?;
+            enter_wal(&writer, busy_timeout)?;
             let synchronous = match durability {
                 Durability::Full => "FULL",
                 Durability::Process => "NORMAL",
@@ -52,6 +55,7 @@ impl Connections {
         })?;
         Ok(Self {
             path,
+            busy_timeout,
             writer: Mutex::new(writer),
             readers: Mutex::default(),
         })
@@ -100,7 +104,7 @@ impl Connections {
         let idle = self.lock_readers().pop();
         let mut reader = match idle {
             Some(reader) => reader,
-            None => connect(&self.path, OpenFlags::empty())
+            None => connect(&self.path, OpenFlags::empty(), self.busy_timeout)
                 .map_err(|error| StoreError::at(&self.path, error))?,
         };
         let result = (|| {
@@ -124,11 +128,11 @@ impl Connections {
     }
 }
 
-fn connect(path: &Path, extra: OpenFlags) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, extra: OpenFlags, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     // Without SQLite's own mutexes: a connection is used by one thread at a time here.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | extra;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_timeout(busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
     Ok(connection)
 }
@@ -137,7 +141,7 @@ fn connect(path: &Path, extra: OpenFlags) -> rusqlite::Result<Connection> {
 ///
 /// SQLite does not wait for its busy timeout here, so processes that create one home together
 /// take turns by waiting.
-fn enter_wal(connection: &Connection) -> Result<(), StoreError> {
+fn enter_wal(connection: &Connection, busy_timeout: Duration) -> Result<(), StoreError> {
     let mut waited = Duration::ZERO;
     loop {
         let mode =
@@ -153,7 +157,7 @@ fn enter_wal(connection: &Connection) -> Result<(), StoreError> {
             Ok(_) => return Ok(()),
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && waited < BUSY_TIMEOUT =>
+                    && waited < busy_timeout =>
             {
                 let pause = Duration::from_millis(5);
                 thread::sleep(pause);

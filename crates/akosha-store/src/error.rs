@@ -50,7 +50,7 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// Another process held the store for longer than the busy timeout.
-    #[error("the store is busy: another process held it for over 30 s")]
+    #[error("the store is busy: another process holds it for too long")]
     Busy,
     /// A newer version wrote the store.
     #[error("the store has schema {found}, this version knows up to {known}")]

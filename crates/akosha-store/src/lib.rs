@@ -25,6 +25,7 @@ mod search;
 mod stats;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use akosha_core::config::Durability;
 use akosha_core::{Sources, SystemId, WriterId};
@@ -53,7 +54,13 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// Time and randomness.
     pub sources: Sources,
+    /// How long each of up to four tries of a write waits for another process; 30 s where not
+    /// set. Short where the caller has a deadline of its own.
+    pub busy_timeout: Option<Duration>,
 }
+
+/// How long a write waits for another process where nothing else is said.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl StoreOptions {
     /// Creates options for `system_id` with full durability and the real clock.
@@ -62,6 +69,7 @@ impl StoreOptions {
             system_id,
             durability: Durability::Full,
             sources: Sources::system(),
+            busy_timeout: None,
         }
     }
 }
@@ -90,7 +98,11 @@ impl Store {
     /// version of Akosha wrote it.
     pub fn open(home: &Home, options: StoreOptions) -> Result<Self, StoreError> {
         home.create()?;
-        let connections = Connections::open(home.database(), options.durability)?;
+        let connections = Connections::open(
+            home.database(),
+            options.durability,
+            options.busy_timeout.unwrap_or(BUSY_TIMEOUT),
+        )?;
         let writer_id = match connections.read_on_writer(schema::writer_id)? {
             Some(id) => id,
             None => connections.write(|db| schema::make_writer_id(db, &options.sources))?,
