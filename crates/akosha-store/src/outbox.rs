@@ -190,18 +190,26 @@ impl Store {
         })
     }
 
-    /// Sets the epoch under which this store writes `system_id` to `target`.
-    pub fn set_epoch(
+    /// Records that this store took `system_id` over in `target`: it writes under `epoch` from
+    /// now on, after `upload_id`, which is the newest upload there.
+    pub fn adopt(
         &self,
         target: &Target,
         system_id: &SystemId,
+        upload_id: &UploadId,
         epoch: i64,
     ) -> Result<(), StoreError> {
         self.db().write(|db| {
             db.execute(
-                "INSERT INTO pushes (target, system_id, epoch) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT DO UPDATE SET epoch = excluded.epoch",
-                params![target.as_str(), system_id.as_str(), epoch],
+                "INSERT INTO pushes (target, system_id, epoch, last_upload_id) \
+                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET epoch = excluded.epoch, \
+                 last_upload_id = excluded.last_upload_id",
+                params![
+                    target.as_str(),
+                    system_id.as_str(),
+                    epoch,
+                    upload_id.as_str()
+                ],
             )?;
             Ok(())
         })
