@@ -39,7 +39,7 @@ bench:
 
 # Times the real binary against the budgets.
 bench-binary:
-    bash tests/real/bench
+    python3 tests/real/bench
 
 # Licences, advisories and duplicate versions of dependencies (needs cargo-deny).
 deny:

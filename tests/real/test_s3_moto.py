@@ -116,7 +116,7 @@ def test_adopting_the_id_settles_it(node, s3):
     second = node("laptop", folder="second", **s3)
     second.run("store", "--id", "b", "from the second")
     second.run("sync", code=4)
-    second.run("machines", "adopt", "--yes")
+    second.run("machines", "adopt")
     assert second.json("sync")["success"] is True
     first.run("store", "--id", "c", "from the first again")
     first.run("sync", code=4)
