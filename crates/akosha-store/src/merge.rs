@@ -102,12 +102,11 @@ impl Store {
 }
 
 /// Orders the changes of one key: the greatest is what readers see. It depends on nothing but
-/// the changes themselves, so all stores agree.
-fn rank(change: &Change) -> (i64, Op, i64, &str, String) {
+/// what [`is_same`] compares, so that all stores agree whatever they met first.
+fn rank(change: &Change) -> (i64, Op, &str, String) {
     (
         change.revision,
         change.op,
-        change.updated_at.timestamp_micros(),
         &change.text,
         change.metadata.to_json(),
     )
