@@ -15,7 +15,7 @@ pub enum StoreError {
     #[error("no memory `{0}`")]
     NoMemory(MemoryId),
     /// Several systems have a memory of this id and none of them is this node.
-    #[error("memory `{memory_id}` exists in {} systems: {}", systems.len(), systems.join(", "))]
+    #[error("memory `{memory_id}` exists in {} systems: {}", systems.len(), first(systems))]
     Ambiguous {
         /// The id.
         memory_id: MemoryId,
@@ -113,15 +113,26 @@ impl StoreError {
                 path,
                 source: error,
             },
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                Self::NotWritable {
-                    path,
-                    source: error,
-                }
-            }
+            Some(
+                ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::SystemIoFailure,
+            ) => Self::NotWritable {
+                path,
+                source: error,
+            },
             _ => Self::from(error),
         }
     }
+}
+
+/// Names some of many systems.
+fn first(systems: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = systems[..systems.len().min(SHOWN)].join(", ");
+    let dots = if systems.len() > SHOWN { ", …" } else { "" };
+    shown + dots
 }
 
 impl From<rusqlite::Error> for StoreError {

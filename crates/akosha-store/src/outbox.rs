@@ -77,32 +77,23 @@ pub struct Rejected {
 impl Store {
     /// Returns the systems under whose ids memories were made here, this node's first.
     pub fn local_systems(&self) -> Result<Vec<SystemId>, StoreError> {
-        // Jumps from one system to the next along the index instead of reading every row.
         let mut systems = vec![self.system_id().clone()];
         let found = self.db().read(|db| {
-            let mut found = Vec::new();
-            let mut after = String::new();
+            let mut found: Vec<SystemId> = Vec::new();
+            // Jumps from one system to the next along the index instead of reading every row.
+            let mut statement = db.prepare_cached(
+                "SELECT system_id FROM changes INDEXED BY changes_local \
+                 WHERE is_local = 1 AND system_id > ?1 ORDER BY system_id LIMIT 1",
+            )?;
             loop {
-                let next: Option<String> = db
-                    .prepare_cached(
-                        "SELECT system_id FROM changes WHERE system_id > ?1 \
-                         ORDER BY system_id LIMIT 1",
-                    )?
-                    .query_row([&after], |row| row.get(0))
+                let after = found.last().map_or("", SystemId::as_str);
+                let next: Option<String> = statement
+                    .query_row([after], |row| row.get(0))
                     .optional()?;
-                let Some(system) = next else {
-                    return Ok(found);
-                };
-                let has_local = db
-                    .prepare_cached(
-                        "SELECT 1 FROM changes INDEXED BY changes_by_memory \
-                         WHERE system_id = ?1 AND is_local = 1",
-                    )?
-                    .exists([&system])?;
-                if has_local {
-                    found.push(SystemId::try_from(system.clone()).map_err(row::damaged)?);
+                match next {
+                    Some(system) => found.push(SystemId::try_from(system).map_err(row::damaged)?),
+                    None => return Ok(found),
                 }
-                after = system;
             }
         })?;
         systems.extend(

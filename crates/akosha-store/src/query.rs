@@ -51,11 +51,13 @@ impl Filter {
                 values.push(Value::from(time.timestamp_micros()));
             }
         }
-        for tag in &self.tags {
+        if !self.tags.is_empty() {
+            // One condition however many tags: SQLite bounds the depth of an expression.
             sql.push_str(
-                " AND EXISTS (SELECT 1 FROM json_each(c.metadata, '$.tags') WHERE value = ?)",
+                " AND NOT EXISTS (SELECT 1 FROM json_each(?) AS asked WHERE asked.value NOT IN \
+                 (SELECT value FROM json_each(c.metadata, '$.tags') WHERE value IS NOT NULL))",
             );
-            values.push(Value::from(tag.clone()));
+            values.push(Value::from(serde_json::Value::from(self.tags.clone()).to_string()));
         }
         (sql, values)
     }

@@ -27,6 +27,7 @@ CREATE TABLE changes (
 CREATE INDEX changes_by_memory ON changes (system_id, memory_id, revision);
 CREATE UNIQUE INDEX changes_heads ON changes (memory_id, system_id) WHERE is_head = 1;
 CREATE INDEX changes_listed ON changes (created_at, seq) WHERE is_head = 1 AND op = 'put';
+CREATE INDEX changes_local ON changes (system_id, seq) WHERE is_local = 1;
 
 CREATE TABLE vectors (
     seq     INTEGER PRIMARY KEY,

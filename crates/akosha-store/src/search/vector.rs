@@ -40,9 +40,14 @@ pub(super) fn nearest(
             continue;
         }
         let bytes = row.get_ref(2)?.as_blob().map_err(row::damaged)?;
+        let score = f64::from(dot(&query, bytes)) / norm;
+        // Sums of numbers near the greatest float overflow.
+        if !score.is_finite() {
+            continue;
+        }
         let found = Scored {
             seq: row.get(0)?,
-            score: f64::from(dot(&query, bytes)) / norm,
+            score,
         };
         if also.contains(&found.seq) {
             asked.push(found);
@@ -80,9 +85,10 @@ impl PartialOrd for Nearest {
 
 /// Scales the query to length 1; one of zeros stays as it is and is near nothing.
 fn unit(query: &Embedding) -> Vec<f32> {
-    let norm = query.as_slice().iter().map(|x| x * x).sum::<f32>().sqrt();
+    let numbers = || query.as_slice().iter().map(|x| f64::from(*x));
+    let norm = numbers().map(|x| x * x).sum::<f64>().sqrt();
     let scale = if norm > 0.0 { 1.0 / norm } else { 0.0 };
-    query.as_slice().iter().map(|x| x * scale).collect()
+    numbers().map(|x| (x * scale) as f32).collect()
 }
 
 /// Multiplies the query with stored little-endian floats.
