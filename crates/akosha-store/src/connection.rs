@@ -81,18 +81,26 @@ impl Connections {
             })();
             match result {
                 Err(StoreError::Busy) if tries < BUSY_RETRIES => tries += 1,
-                Err(StoreError::Sqlite(error)) => return Err(StoreError::at(&self.path, error)),
-                other => return other,
+                other => return other.map_err(|error| self.told(error)),
             }
         }
     }
 
-    /// Runs a single read on the writing connection, which is open already.
-    pub(crate) fn read_on_writer<T>(
+    /// Runs `work` on the writing connection, outside of any transaction.
+    pub(crate) fn on_writer<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         work(&self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+            .map_err(|error| self.told(error))
+    }
+
+    /// Says of an error of SQLite what it means for this database.
+    fn told(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Sqlite(error) => StoreError::at(&self.path, error),
+            other => other,
+        }
     }
 
     /// Runs `work` on a connection that only reads. All its statements see one state of the
@@ -117,10 +125,7 @@ impl Connections {
         if readers.len() < KEPT_READERS {
             readers.push(reader);
         }
-        result.map_err(|error| match error {
-            StoreError::Sqlite(error) => StoreError::at(&self.path, error),
-            other => other,
-        })
+        result.map_err(|error| self.told(error))
     }
 
     fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

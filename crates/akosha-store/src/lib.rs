@@ -21,6 +21,7 @@ mod outbox;
 mod query;
 mod row;
 mod schema;
+mod scrub;
 mod search;
 mod stats;
 
@@ -101,9 +102,9 @@ impl Store {
         let connections = Connections::open(
             home.database(),
             options.durability,
-            options.busy_timeout.unwrap_or(BUSY_TIMEOUT),
+            busy_timeout(&options),
         )?;
-        let writer_id = match connections.read_on_writer(schema::writer_id)? {
+        let writer_id = match connections.on_writer(schema::writer_id)? {
             Some(id) => id,
             None => connections.write(|db| schema::make_writer_id(db, &options.sources))?,
         };
@@ -137,6 +138,10 @@ impl Store {
         &self.inner.options.sources
     }
 
+    fn busy_timeout(&self) -> Duration {
+        busy_timeout(&self.inner.options)
+    }
+
     fn db(&self) -> &Connections {
         &self.inner.connections
     }
@@ -144,4 +149,8 @@ impl Store {
     fn now(&self) -> chrono::DateTime<chrono::Utc> {
         self.inner.options.sources.clock.now()
     }
+}
+
+fn busy_timeout(options: &StoreOptions) -> Duration {
+    options.busy_timeout.unwrap_or(BUSY_TIMEOUT)
 }

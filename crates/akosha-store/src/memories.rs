@@ -4,7 +4,7 @@ use akosha_core::{IngestionMethod, Memory, MemoryId, Metadata, NewMemory, System
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use crate::{Change, Op, Store, StoreError, row};
+use crate::{Change, Op, Store, StoreError, row, scrub};
 
 /// What became of a memory that was given to the store.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +39,8 @@ pub struct Forgotten {
     /// Whether an earlier push has acknowledged content of this memory, so that copies exist
     /// elsewhere.
     pub was_pushed: bool,
+    /// Why bytes of erased content may still lie in the database file; `None` where none do.
+    pub traces_remain: Option<String>,
 }
 
 impl Store {
@@ -197,7 +199,8 @@ impl Store {
     }
 
     /// Forgets a memory: it is found no more, its history stays, and the deletion of a memory
-    /// made here syncs. With `erase` its content and history are removed from this store too.
+    /// made here syncs. With `erase` its content and history are removed from this store too, and
+    /// the database is written anew so that no trace of them stays.
     ///
     /// # Errors
     /// Fails where the id was never stored, or as [`Store::get`].
@@ -207,7 +210,7 @@ impl Store {
         system_id: Option<&SystemId>,
         erase: bool,
     ) -> Result<Forgotten, StoreError> {
-        self.db().write(|db| {
+        let mut forgotten = self.db().write(|db| {
             let missing = || StoreError::NoMemory(memory_id.clone());
             let system_id = self.owner(db, memory_id, system_id)?.ok_or_else(missing)?;
             let head = head(db, &system_id, memory_id)?.ok_or_else(missing)?;
@@ -219,6 +222,7 @@ impl Store {
                 already,
                 erased: erase || head.op == Op::Erase,
                 was_pushed,
+                traces_remain: None,
             };
             if head.op == op || head.op == Op::Erase {
                 return Ok(forgotten(head.revision, true));
@@ -244,7 +248,11 @@ impl Store {
             }
             row::insert(db, &change, true, is_local)?;
             Ok(forgotten(change.revision, false))
-        })
+        })?;
+        if forgotten.erased {
+            forgotten.traces_remain = self.scrub().err().map(|error| error.to_string());
+        }
+        Ok(forgotten)
     }
 
     /// Returns the system whose memory is meant, or `None` where none has the id.
@@ -257,18 +265,26 @@ impl Store {
         if let Some(named) = named {
             return Ok(Some(named.clone()));
         }
-        let mut statement = db.prepare_cached(
-            "SELECT system_id FROM changes WHERE memory_id = ?1 AND is_head = 1 LIMIT 1000",
+        let mut own = db.prepare_cached(
+            "SELECT 1 FROM changes WHERE memory_id = ?1 AND system_id = ?2 AND is_head = 1",
         )?;
-        let mut owners: Vec<String> = statement
-            .query_map([memory_id.as_str()], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        if owners
-            .iter()
-            .any(|owner| owner == self.system_id().as_str())
-        {
+        if own.exists([memory_id.as_str(), self.system_id().as_str()])? {
             return Ok(Some(self.system_id().clone()));
         }
+        // A memory that others forgot does not stand in the way of one that is still there.
+        let mut statement = db.prepare_cached(
+            "SELECT system_id, op = 'put' FROM changes WHERE memory_id = ?1 AND is_head = 1 \
+             ORDER BY system_id",
+        )?;
+        let all: Vec<(String, bool)> = statement
+            .query_map([memory_id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let any_live = all.iter().any(|(_, live)| *live);
+        let mut owners: Vec<String> = all
+            .into_iter()
+            .filter(|(_, live)| *live || !any_live)
+            .map(|(owner, _)| owner)
+            .collect();
         match owners.len() {
             0 => Ok(None),
             1 => Ok(Some(
@@ -304,14 +320,22 @@ pub(crate) fn remove_content(
     let key = (system_id.as_str(), memory_id.as_str(), revision);
     // Freed pages would keep the text: overwrite them.
     db.pragma_update(None, "secure_delete", true)?;
+    let mut removed = 0;
     for table in [
         "vectors WHERE seq",
         "words WHERE rowid",
         "changes WHERE seq",
     ] {
-        db.execute(&format!("DELETE FROM {table} IN ({ROWS})"), key)?;
+        removed = db.execute(&format!("DELETE FROM {table} IN ({ROWS})"), key)?;
     }
     db.pragma_update(None, "secure_delete", false)?;
+    db.execute(
+        "DELETE FROM conflicts WHERE system_id = ?1 AND memory_id = ?2 AND revision <= ?3",
+        key,
+    )?;
+    if removed > 0 {
+        scrub::set_due(db, &format!("{system_id}/{memory_id}/{revision}"))?;
+    }
     Ok(())
 }
 
