@@ -24,6 +24,7 @@ mod schema;
 mod scrub;
 mod search;
 mod stats;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;

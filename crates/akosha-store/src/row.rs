@@ -3,8 +3,9 @@
 use akosha_core::{Embedding, IngestionMethod, Memory, MemoryId, Metadata, SystemId, Tier};
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction, params};
+use serde_json::Value;
 
-use crate::{Change, Op, StoreError};
+use crate::{Change, Op, StoreError, words};
 
 /// What [`change`] reads, from `changes AS c LEFT JOIN vectors AS v USING (seq)`.
 pub(crate) const COLUMNS: &str = "c.seq, c.op, c.system_id, c.memory_id, c.revision, c.text, \
@@ -106,7 +107,11 @@ pub(crate) fn insert(
     }
     if is_head && change.op == Op::Put {
         db.prepare_cached("INSERT INTO words (rowid, text, labels) VALUES (?1, ?2, ?3)")?
-            .execute(params![seq, change.text, labels(metadata)])?;
+            .execute(params![
+                seq,
+                words::spaced(&change.text),
+                words::spaced(&labels(metadata))
+            ])?;
     }
     Ok(seq)
 }
@@ -123,11 +128,15 @@ pub(crate) fn retire(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Words beside the text by which a memory is found: type, project and tags.
+/// Words beside the text by which a memory is found: project, tags, and where it stood in a
+/// document. The type is not among them: its words would match nearly every memory.
 fn labels(metadata: &Metadata) -> String {
-    let mut labels = vec![metadata.kind()];
-    labels.extend(metadata.project());
+    let map = metadata.as_map();
+    let headings = map.get("headings").and_then(Value::as_array);
+    let mut labels: Vec<&str> = metadata.project().into_iter().collect();
     labels.extend(metadata.tags());
+    labels.extend(map.get("path").and_then(Value::as_str));
+    labels.extend(headings.into_iter().flatten().filter_map(Value::as_str));
     labels.join(" ")
 }
 

@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::Scored;
-use crate::{Filter, StoreError};
+use crate::{Filter, StoreError, words};
 
 /// Most different words of a query that are looked up; the first ones count.
 const MAX_TERMS: usize = 64;
@@ -54,21 +54,13 @@ pub(super) fn best(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Returns the query as an expression of FTS5 in which every word is quoted, or `None` where the
-/// text has no word. Parts of a compound such as `auth.rs` also count as a phrase.
+/// Returns the query as an expression of FTS5 in which every term is quoted, or `None` where the
+/// text has no word.
 fn expression(text: &str) -> Option<String> {
     let mut seen = HashSet::new();
     let mut terms = Vec::new();
-    for chunk in text.split_whitespace() {
-        let words: Vec<String> = chunk
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(str::to_lowercase)
-            .collect();
-        if words.len() > 1 {
-            terms.push(words.join(" "));
-        }
-        terms.extend(words);
+    for piece in text.split_whitespace() {
+        terms.extend(words::terms(piece));
         if terms.len() > MAX_TERMS * 4 {
             break;
         }
@@ -118,7 +110,8 @@ mod tests {
 
     #[test]
     fn long_queries_are_cut() {
-        let text: String = (0..5000).map(|i| format!("word{i} ")).collect();
+        let words: Vec<String> = (0..5000).map(|i| format!("word{i}")).collect();
+        let text = words.join(" ");
         assert_eq!(
             expression(&text).unwrap().matches(" OR ").count(),
             MAX_TERMS - 1
