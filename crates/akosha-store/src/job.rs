@@ -157,7 +157,10 @@ impl Store {
                 "UPDATE jobs SET state = 'running' WHERE job_id = ?1",
                 [job.job_id.as_str()],
             )?;
-            Ok(Some(job))
+            Ok(Some(Job {
+                state: JobState::Running,
+                ..job
+            }))
         })
     }
 

@@ -120,7 +120,7 @@ impl Store {
             op: Op::Put,
             system_id: system_id.clone(),
             memory_id: memory_id.clone(),
-            revision: head.as_ref().map_or(1, |head| head.revision + 1),
+            revision: head.as_ref().map_or(Ok(1), next_revision)?,
             text: memory.text.clone(),
             metadata: memory.metadata.clone(),
             embedding: memory.embedding.clone(),
@@ -231,7 +231,7 @@ impl Store {
             let change = Change {
                 seq: 0,
                 op,
-                revision: head.revision + 1,
+                revision: next_revision(&head)?,
                 text: String::new(),
                 metadata: Metadata::default(),
                 embedding: None,
@@ -296,6 +296,15 @@ impl Store {
             }),
         }
     }
+}
+
+fn next_revision(head: &Change) -> Result<i64, StoreError> {
+    head.revision.checked_add(1).ok_or_else(|| {
+        StoreError::Row(format!(
+            "nothing can follow revision {} of memory `{}`",
+            head.revision, head.memory_id
+        ))
+    })
 }
 
 /// Returns the newest revision of a key, a tombstone included.

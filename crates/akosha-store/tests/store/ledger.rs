@@ -1,0 +1,87 @@
+//! Which uploads were seen, and what was set aside.
+
+use akosha_core::UploadId;
+use akosha_store::UploadOutcome;
+
+use crate::support::{START, store, system, time};
+
+fn upload(name: &str) -> UploadId {
+    name.parse().unwrap()
+}
+
+#[test]
+fn an_upload_is_new_set_aside_or_merged() {
+    let store = store();
+    let there = system("there");
+    let outcome = || store.upload_outcome(&there, &upload("u1")).unwrap();
+    assert_eq!(outcome(), UploadOutcome::New);
+    store
+        .quarantine("u1", "there", None, "checksum differs")
+        .unwrap();
+    assert_eq!(outcome(), UploadOutcome::Quarantined);
+    store.record_upload(&upload("u1"), &there, 10).unwrap();
+    assert_eq!(outcome(), UploadOutcome::Merged);
+    assert_eq!(store.quarantined().unwrap(), []);
+    store.record_upload(&upload("u1"), &there, 10).unwrap();
+    // The same id under another system is another upload.
+    let elsewhere = store.upload_outcome(&system("yonder"), &upload("u1"));
+    assert_eq!(elsewhere.unwrap(), UploadOutcome::New);
+}
+
+#[test]
+fn one_memory_set_aside_outlives_the_merge_of_the_rest() {
+    let store = store();
+    store
+        .quarantine("u1", "there", Some("m1"), "text is empty")
+        .unwrap();
+    store
+        .record_upload(&upload("u1"), &system("there"), 9)
+        .unwrap();
+    let outcome = store.upload_outcome(&system("there"), &upload("u1"));
+    assert_eq!(outcome.unwrap(), UploadOutcome::Merged);
+    let aside = store.quarantined().unwrap();
+    assert_eq!(aside.len(), 1);
+    assert_eq!(aside[0].item.as_deref(), Some("m1"));
+    assert_eq!(
+        (aside[0].upload_id.as_str(), aside[0].system_id.as_str()),
+        ("u1", "there")
+    );
+}
+
+#[test]
+fn the_reason_is_renewed_and_the_time_stays() {
+    let store = store();
+    // Ids in a vault can be anything.
+    let odd = "..\\ \0'\"";
+    store.quarantine(odd, odd, None, "first").unwrap();
+    store.pass(60);
+    store.quarantine(odd, odd, None, "second").unwrap();
+    store.quarantine("u2", "there", None, "other").unwrap();
+    let aside = store.quarantined().unwrap();
+    let shown: Vec<_> = aside
+        .iter()
+        .map(|q| (q.upload_id.as_str(), q.reason.as_str(), q.since))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (odd, "second", time(START)),
+            ("u2", "other", time("2026-05-01T12:01:00Z"))
+        ]
+    );
+}
+
+#[test]
+fn the_newest_merged_upload_of_a_system_is_known() {
+    let store = store();
+    let newest = |name: &str| store.last_merged(&system(name)).unwrap();
+    assert_eq!(newest("there"), None);
+    for (name, by) in [
+        ("20260102_000000_there_000001", "there"),
+        ("20260101_000000_there_ffffff", "there"),
+        ("20260103_000000_yonder_000001", "yonder"),
+    ] {
+        store.record_upload(&upload(name), &system(by), 1).unwrap();
+    }
+    assert_eq!(newest("there").unwrap().0, "20260102_000000_there_000001");
+}
