@@ -100,11 +100,8 @@ impl Store {
     /// version of Akosha wrote it.
     pub fn open(home: &Home, options: StoreOptions) -> Result<Self, StoreError> {
         home.create()?;
-        let connections = Connections::open(
-            home.database(),
-            options.durability,
-            busy_timeout(&options),
-        )?;
+        let connections =
+            Connections::open(home.database(), options.durability, busy_timeout(&options))?;
         let writer_id = match connections.on_writer(schema::writer_id)? {
             Some(id) => id,
             None => connections.write(|db| schema::make_writer_id(db, &options.sources))?,

@@ -87,9 +87,8 @@ impl Store {
             )?;
             loop {
                 let after = found.last().map_or("", SystemId::as_str);
-                let next: Option<String> = statement
-                    .query_row([after], |row| row.get(0))
-                    .optional()?;
+                let next: Option<String> =
+                    statement.query_row([after], |row| row.get(0)).optional()?;
                 match next {
                     Some(system) => found.push(SystemId::try_from(system).map_err(row::damaged)?),
                     None => return Ok(found),

@@ -57,7 +57,9 @@ impl Filter {
                 " AND NOT EXISTS (SELECT 1 FROM json_each(?) AS asked WHERE asked.value NOT IN \
                  (SELECT value FROM json_each(c.metadata, '$.tags') WHERE value IS NOT NULL))",
             );
-            values.push(Value::from(serde_json::Value::from(self.tags.clone()).to_string()));
+            values.push(Value::from(
+                serde_json::Value::from(self.tags.clone()).to_string(),
+            ));
         }
         (sql, values)
     }

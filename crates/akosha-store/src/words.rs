@@ -42,7 +42,11 @@ pub(crate) fn terms(piece: &str) -> Vec<String> {
             Run::Word(word) => terms.push(word.clone()),
             Run::Dense(chars) if chars.len() == 1 => terms.extend(run.words()),
             Run::Dense(chars) => {
-                terms.extend(chars.windows(2).map(|pair| format!("{} {}", pair[0], pair[1])));
+                terms.extend(
+                    chars
+                        .windows(2)
+                        .map(|pair| format!("{} {}", pair[0], pair[1])),
+                );
             }
         }
     }
