@@ -3,6 +3,7 @@
 //! whatever dies.
 
 mod engine;
+pub mod envelope;
 mod error;
 mod method;
 

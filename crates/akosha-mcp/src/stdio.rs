@@ -1,0 +1,105 @@
+//! The server on standard input and output.
+
+use std::sync::Arc;
+
+use rmcp::ServiceExt;
+use rmcp::service::ServerInitializeError;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::transport::stdio_pipes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use crate::{AkoshaServer, watch_queue};
+
+/// Longest message in bytes: 64 MiB, as over HTTP.
+const MAX_LINE: usize = 64 << 20;
+
+/// Why the server on stdio ended other than by end of input.
+#[derive(Debug, thiserror::Error)]
+pub enum StdioError {
+    /// The client did not speak MCP, or the pipe broke before it did.
+    #[error("the MCP session could not start: {0}")]
+    Start(String),
+    /// A task of the server was lost.
+    #[error("the MCP server stopped: {0}")]
+    Lost(#[from] tokio::task::JoinError),
+}
+
+/// Serves standard input and output until the end of input or until cancelled.
+///
+/// Nothing but the protocol goes to standard output. What was acknowledged is durable, so the end
+/// of input needs no flush; a queued sync that waits is handed to the background once more.
+///
+/// # Errors
+/// Fails where the session could not start; an end of input before it started is no error.
+pub async fn serve_stdio(server: AkoshaServer, cancel: CancellationToken) -> Result<(), StdioError> {
+    let (input, output) = stdio_pipes();
+    serve_stream(server, input, output, cancel).await
+}
+
+/// Serves any pair of streams as [`serve_stdio`] does standard input and output.
+pub(crate) async fn serve_stream<R, W>(
+    server: AkoshaServer,
+    input: R,
+    output: W,
+    cancel: CancellationToken,
+) -> Result<(), StdioError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let transport = AsyncRwTransport::new_server(input, output).with_max_line_length(MAX_LINE);
+    let store = server.store().clone();
+    let background = Arc::clone(server.background());
+    let watching = cancel.child_token();
+    let watch = tokio::spawn(watch_queue(
+        store.clone(),
+        Arc::clone(&background),
+        watching.clone(),
+    ));
+    let ended = match server.serve_with_ct(transport, cancel).await {
+        Ok(running) => running.waiting().await.map(drop).map_err(StdioError::from),
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
+            Ok(())
+        }
+        Err(error) => Err(StdioError::Start(brief(&error))),
+    };
+    watching.cancel();
+    watch.await?;
+    hand_over(&store, background).await;
+    ended
+}
+
+/// Leaves a sync that is due to the background, in case that the call that queued it was cut off
+/// before it did.
+async fn hand_over(
+    store: &crate::StoreHandle,
+    background: Arc<dyn crate::BackgroundDrain>,
+) {
+    let Some((store, _)) = store.opened_now() else {
+        return;
+    };
+    let handed = crate::handle::blocking(move || {
+        if store.has_due_job()? {
+            background.start();
+        }
+        Ok::<_, akosha_store::StoreError>(())
+    })
+    .await;
+    if let Err(error) = handed {
+        tracing::warn!(%error, "the queue cannot be read");
+    }
+}
+
+/// Says what went wrong without quoting the client's message, which may hold anything.
+fn brief(error: &ServerInitializeError) -> String {
+    match error {
+        ServerInitializeError::ExpectedInitializeRequest(_) => {
+            "the first message was no `initialize` and no request with metadata".into()
+        }
+        ServerInitializeError::UnexpectedInitializeResponse(_) => {
+            "`initialize` was answered by something else".into()
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,99 @@
+//! Arguments as a client sends them, turned into a tool's own.
+
+use akosha_core::ErrorKind;
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::Failure;
+
+/// Reads a tool's arguments.
+///
+/// # Errors
+/// Names the argument that is unknown, missing or of the wrong type.
+pub(crate) fn parse<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, Failure> {
+    read(Value::Object(arguments))
+}
+
+/// Reads any value, naming the place of what does not fit.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.into_inner().to_string();
+        Failure::new(ErrorKind::Invalid, describe(&path, &reason))
+            .with_hint("correct the argument and call again; the tool's schema lists them")
+    })
+}
+
+/// Says what is wrong in words of arguments: serde speaks of fields.
+fn describe(path: &str, reason: &str) -> String {
+    let reason = reason
+        .replace("unknown field", "unknown argument")
+        .replace("missing field", "missing argument");
+    let names_itself = reason.starts_with("unknown") || reason.starts_with("missing");
+    match path {
+        "." | "?" | "" => reason,
+        // serde counts the unknown name as part of the path.
+        path if names_itself => match path.rsplit_once('.') {
+            Some((above, _)) if reason.starts_with("unknown") => format!("`{above}`: {reason}"),
+            None if reason.starts_with("unknown") => reason,
+            _ => format!("`{path}`: {reason}"),
+        },
+        path => format!("`{path}`: {reason}"),
+    }
+}
+
+/// Serde for an argument with a default that a client may also send as null.
+pub(crate) fn or_default<'de, D, T>(input: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the errors matter")]
+    struct Outer {
+        name: String,
+        #[serde(default)]
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the errors matter")]
+    struct Inner {
+        count: u32,
+    }
+
+    #[test]
+    fn the_argument_is_named() {
+        for (value, expected) in [
+            (json!({"name": "x", "nome": 1}), "unknown argument `nome`, expected `name` or `inner`"),
+            (json!({}), "missing argument `name`"),
+            (json!({"name": 1}), "`name`: invalid type: integer `1`, expected a string"),
+            (
+                json!({"name": "x", "inner": {"count": -1}}),
+                "`inner.count`: invalid value: integer `-1`, expected u32",
+            ),
+            (
+                json!({"name": "x", "inner": {"count": 1, "more": 2}}),
+                "`inner`: unknown argument `more`, expected `count`",
+            ),
+        ] {
+            assert_eq!(read::<Outer>(value).unwrap_err().message, expected);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `forget_memory`.
+
+use akosha_core::{MemoryId, SystemId};
+use akosha_store::{Forgotten, Store, StoreError};
+use rmcp::RoleServer;
+use rmcp::model::ToolAnnotations;
+use rmcp::service::RequestContext;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::incoming::writable;
+use super::{Answer, Given, Problem, ToolSpec};
+use crate::handle::blocking;
+use crate::{AkoshaServer, Failure};
+
+/// `forget_memory`.
+pub(crate) struct ForgetMemory;
+
+/// The arguments of `forget_memory`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForgetArguments {
+    /// The id, as a search or a list shows it.
+    memory_id: String,
+    /// Whose memory it is; needed only where several systems have the id.
+    system_id: Option<String>,
+    /// Also remove the content and its history, everywhere it can be reached.
+    #[serde(default, deserialize_with = "super::arguments::or_default")]
+    erase: bool,
+}
+
+/// What became of the memory.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ForgetAnswer {
+    /// The id.
+    memory_id: Option<String>,
+    /// Whose memory it was.
+    system_id: Option<String>,
+    /// Whether it is found no more.
+    forgotten: bool,
+    /// Whether its content and history are gone from this store too.
+    erased: bool,
+    /// Whether that was so already and nothing was written.
+    already: bool,
+    /// The revision that marks the deletion; 0 if nothing was deleted.
+    revision: i64,
+    /// Where copies of an erased memory remain.
+    not_reached: Vec<String>,
+    #[serde(flatten)]
+    problem: Problem,
+}
+
+impl Answer for ForgetAnswer {
+    fn failed(arguments: &Given, failure: Failure) -> Self {
+        Self {
+            memory_id: arguments.memory_id.clone(),
+            system_id: arguments.system_id.clone(),
+            forgotten: false,
+            erased: false,
+            already: false,
+            revision: 0,
+            not_reached: Vec::new(),
+            problem: failure.into(),
+        }
+    }
+
+    fn is_error(&self) -> bool {
+        self.problem.error.is_some()
+    }
+
+    fn text(&self) -> String {
+        if let Some(problem) = self.problem.text() {
+            return problem;
+        }
+        let id = self.memory_id.as_deref().unwrap_or_default();
+        let done = match (self.erased, self.already) {
+            (true, false) => "Erased",
+            (true, true) => "Was erased already:",
+            (false, false) => "Forgot",
+            (false, true) => "Was forgotten already:",
+        };
+        let mut text = format!("{done} {id}.");
+        for place in &self.not_reached {
+            text.push_str("\nNot reached: ");
+            text.push_str(place);
+        }
+        text
+    }
+}
+
+impl ToolSpec for ForgetMemory {
+    const NAME: &'static str = "forget_memory";
+    const TITLE: &'static str = "Forget a memory";
+    const DESCRIPTION: &'static str = "\
+Deletes a memory: it is found no more, here and, after the next sync, on other machines. Use it for \
+what turned out wrong or when the user asks for it. The history stays and can be read by the user; \
+with erase: true the content and its history are removed for good, and the answer says where copies \
+remain. To correct a memory, store it again under the same memory_id instead.";
+    type Arguments = ForgetArguments;
+    type Answer = ForgetAnswer;
+
+    fn annotations() -> ToolAnnotations {
+        ToolAnnotations::new()
+            .read_only(false)
+            .destructive(true)
+            .idempotent(true)
+            .open_world(false)
+    }
+
+    async fn call(
+        server: &AkoshaServer,
+        arguments: ForgetArguments,
+        _context: &RequestContext<RoleServer>,
+    ) -> Result<ForgetAnswer, Failure> {
+        let memory_id = MemoryId::try_from(arguments.memory_id)?;
+        let named = arguments.system_id.map(SystemId::try_from).transpose()?;
+        let system_id = server.origin().target(named)?;
+        let store = writable(server).await?;
+        blocking(move || forget(&store, &memory_id, system_id.as_ref(), arguments.erase)).await
+    }
+}
+
+fn forget(
+    store: &Store,
+    memory_id: &MemoryId,
+    system_id: Option<&SystemId>,
+    erase: bool,
+) -> Result<ForgetAnswer, StoreError> {
+    let forgotten = store.forget(memory_id, system_id, erase)?;
+    let not_reached = if forgotten.erased {
+        not_reached(store, &forgotten)?
+    } else {
+        Vec::new()
+    };
+    Ok(ForgetAnswer {
+        memory_id: Some(memory_id.to_string()),
+        system_id: Some(forgotten.system_id.into()),
+        forgotten: true,
+        erased: forgotten.erased,
+        already: forgotten.already,
+        revision: forgotten.revision,
+        not_reached,
+        problem: Problem::default(),
+    })
+}
+
+/// Says where copies of an erased memory are that this call did not remove.
+fn not_reached(store: &Store, forgotten: &Forgotten) -> Result<Vec<String>, StoreError> {
+    let mut places = Vec::new();
+    if forgotten.was_pushed {
+        places.push(
+            "uploads already in the vault keep the content until they are deleted there".into(),
+        );
+        places.push("other machines remove it with their next pull after the next sync".into());
+    }
+    let owner = &forgotten.system_id;
+    if owner != store.system_id() && !store.local_systems()?.contains(owner) {
+        places.push(format!(
+            "system `{owner}`, which made the memory, its uploads and its other copies: erase it \
+             there too"
+        ));
+    }
+    Ok(places)
+}

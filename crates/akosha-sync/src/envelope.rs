@@ -1,0 +1,249 @@
+//! What one Akosha sends another for one memory: a memory as `store_memory` takes it, with an
+//! envelope in its metadata that makes repeated and reordered pushes harmless.
+//!
+//! A receiver takes the owner from `metadata.source` and the time from `metadata.created_at`, so
+//! the sender has to set both. The envelope, under the key [`KEY`], holds what they were before,
+//! beside the revision and its times; the receiver puts them back and merges the change instead of
+//! storing it as its own.
+//!
+//! ```json
+//! {"revision": 3, "updated_at": "…Z", "stored_at": "…Z", "embedding_model": "…",
+//!  "restore": {"source": "session-buddy"}}
+//! ```
+//! In `restore` a key that is missing was absent.
+
+use akosha_core::{Invalid, SystemId, time};
+use akosha_store::{Change, Op};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+/// The key of the envelope in a memory's metadata.
+pub const KEY: &str = "akosha_sync";
+
+/// Highest revision that is believed: the largest integer that every JSON reader keeps exactly.
+const MAX_REVISION: i64 = 1 << 53;
+
+/// The metadata keys that a sender overwrites.
+const OVERWRITTEN: [&str; 3] = ["source", "created_at", KEY];
+
+/// What an envelope said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Received {
+    /// Whose memory it is.
+    pub system_id: SystemId,
+    /// The revision, 1 to 2^53.
+    pub revision: i64,
+    /// When the memory was made.
+    pub created_at: DateTime<Utc>,
+    /// When this revision was made.
+    pub updated_at: DateTime<Utc>,
+    /// When this revision was durable on the node that made it.
+    pub stored_at: DateTime<Utc>,
+    /// The model that made the embedding, where known.
+    pub embedding_model: Option<String>,
+}
+
+/// Returns `change`, which must be a put, as an entry of `batch_store_memories`.
+pub fn wrap(change: &Change) -> Value {
+    debug_assert_eq!(change.op, Op::Put, "deletions travel by `forget_memory`");
+    let mut metadata = change.metadata.as_map().clone();
+    let restore: Map<String, Value> = OVERWRITTEN
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), metadata.get(key)?.clone())))
+        .collect();
+    let mut envelope = json!({
+        "revision": change.revision,
+        "updated_at": time::format(change.updated_at),
+        "stored_at": time::format(change.stored_at),
+        "restore": restore,
+    });
+    if let Some(model) = &change.embedding_model {
+        envelope["embedding_model"] = json!(model);
+    }
+    metadata.insert("source".into(), json!(change.system_id));
+    metadata.insert("created_at".into(), json!(time::format(change.created_at)));
+    metadata.insert(KEY.into(), envelope);
+    let mut entry = json!({
+        "memory_id": change.memory_id,
+        "text": change.text,
+        "metadata": metadata,
+    });
+    if let Some(embedding) = &change.embedding {
+        entry["embedding"] = json!(embedding.as_slice());
+    }
+    entry
+}
+
+/// Takes the envelope out of `metadata` and puts back what it replaced; `None` where there is
+/// no envelope and nothing was changed.
+///
+/// # Errors
+/// Names the key of an envelope that breaks a rule.
+pub fn unwrap(metadata: &mut Map<String, Value>) -> Result<Option<Received>, Invalid> {
+    let Some(envelope) = metadata.remove(KEY) else {
+        return Ok(None);
+    };
+    let Value::Object(mut envelope) = envelope else {
+        return Err(invalid("", "must be an object"));
+    };
+    let system_id = text(metadata.get("source"))
+        .and_then(|source| source.parse().ok())
+        .ok_or_else(|| Invalid::new("metadata.source", "must be a system id in a push"))?;
+    let created_at = metadata.get("created_at");
+    let received = Received {
+        system_id,
+        revision: envelope
+            .get("revision")
+            .and_then(Value::as_i64)
+            .filter(|revision| (1..=MAX_REVISION).contains(revision))
+            .ok_or_else(|| invalid("revision", "must be a whole number from 1 to 2^53"))?,
+        created_at: moment(created_at)
+            .ok_or_else(|| Invalid::new("metadata.created_at", "must be a time in a push"))?,
+        updated_at: moment(envelope.get("updated_at"))
+            .ok_or_else(|| invalid("updated_at", "must be a time"))?,
+        stored_at: moment(envelope.get("stored_at"))
+            .ok_or_else(|| invalid("stored_at", "must be a time"))?,
+        embedding_model: text(envelope.get("embedding_model")).map(str::to_owned),
+    };
+    let Some(Value::Object(mut restore)) = envelope.remove("restore") else {
+        return Err(invalid("restore", "must be an object"));
+    };
+    for key in OVERWRITTEN {
+        match restore.remove(key) {
+            Some(value) => metadata.insert(key.into(), value),
+            None => metadata.remove(key),
+        };
+    }
+    Ok(Some(received))
+}
+
+fn text(value: Option<&Value>) -> Option<&str> {
+    value.and_then(Value::as_str)
+}
+
+fn moment(value: Option<&Value>) -> Option<DateTime<Utc>> {
+    time::parse(text(value)?).ok()
+}
+
+fn invalid(key: &str, reason: &str) -> Invalid {
+    let dot = if key.is_empty() { "" } else { "." };
+    Invalid::new(format!("metadata.{KEY}{dot}{key}"), reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use akosha_core::{Embedding, IngestionMethod, Metadata};
+
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        time::parse(text).unwrap()
+    }
+
+    fn change(metadata: Value) -> Change {
+        Change {
+            seq: 9,
+            op: Op::Put,
+            system_id: "laptop".parse().unwrap(),
+            memory_id: "m 1".parse().unwrap(),
+            revision: 3,
+            text: "text".into(),
+            metadata: Metadata::from_json(&metadata.to_string()).unwrap(),
+            embedding: Some(Embedding::try_from(vec![0.25; 384]).unwrap()),
+            embedding_model: Some("model".into()),
+            created_at: at("2026-01-01T00:00:00.123456Z"),
+            updated_at: at("2026-02-01T00:00:00Z"),
+            stored_at: at("2026-02-01T00:00:00.5Z"),
+            ingestion_method: IngestionMethod::Local,
+        }
+    }
+
+    fn metadata_of(entry: &Value) -> Map<String, Value> {
+        entry["metadata"].as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn what_is_wrapped_is_unwrapped_unchanged() {
+        for metadata in [
+            json!({}),
+            json!({"source": "session-buddy", "created_at": "2020-05-05", "tags": ["a"]}),
+            json!({"source": null, "created_at": null}),
+            json!({"akosha_sync": {"mine": 1}}),
+        ] {
+            let change = change(metadata.clone());
+            let entry = wrap(&change);
+            assert_eq!(entry["memory_id"], "m 1");
+            assert_eq!(entry["embedding"].as_array().unwrap().len(), 384);
+            let mut sent = metadata_of(&entry);
+            assert_eq!(sent["source"], "laptop");
+            let received = unwrap(&mut sent).unwrap().unwrap();
+            assert_eq!(Value::Object(sent), metadata);
+            assert_eq!(
+                received,
+                Received {
+                    system_id: change.system_id,
+                    revision: 3,
+                    created_at: change.created_at,
+                    updated_at: change.updated_at,
+                    stored_at: change.stored_at,
+                    embedding_model: change.embedding_model,
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn metadata_without_an_envelope_is_left_alone() {
+        let mut metadata = metadata_of(&json!({"metadata": {"source": "x", "a": 1}}));
+        let before = metadata.clone();
+        assert_eq!(unwrap(&mut metadata), Ok(None));
+        assert_eq!(metadata, before);
+    }
+
+    #[test]
+    fn a_bad_envelope_is_named() {
+        let good = metadata_of(&wrap(&change(json!({}))));
+        for (pointer, value, field) in [
+            ("/akosha_sync", json!(1), "metadata.akosha_sync"),
+            (
+                "/akosha_sync/revision",
+                json!(0),
+                "metadata.akosha_sync.revision",
+            ),
+            (
+                "/akosha_sync/revision",
+                json!((1_i64 << 53) + 1),
+                "metadata.akosha_sync.revision",
+            ),
+            (
+                "/akosha_sync/revision",
+                json!("1"),
+                "metadata.akosha_sync.revision",
+            ),
+            (
+                "/akosha_sync/updated_at",
+                json!("soon"),
+                "metadata.akosha_sync.updated_at",
+            ),
+            (
+                "/akosha_sync/stored_at",
+                json!(null),
+                "metadata.akosha_sync.stored_at",
+            ),
+            (
+                "/akosha_sync/restore",
+                json!([]),
+                "metadata.akosha_sync.restore",
+            ),
+            ("/source", json!("a b"), "metadata.source"),
+            ("/created_at", json!(1), "metadata.created_at"),
+        ] {
+            let mut metadata = Value::Object(good.clone());
+            *metadata.pointer_mut(pointer).unwrap() = value;
+            let Value::Object(mut metadata) = metadata else {
+                panic!("an object");
+            };
+            assert_eq!(unwrap(&mut metadata).unwrap_err().field, field);
+        }
+    }
+}

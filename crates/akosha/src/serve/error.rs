@@ -1,0 +1,71 @@
+//! What keeps the server from serving.
+
+use akosha_core::ErrorKind;
+
+/// Why the server did not start, or did not stop as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// `--listen` is no address.
+    #[error("`--listen` is `{0}`, expected HOST:PORT such as `127.0.0.1:8682`")]
+    Address(String),
+    /// The host of `--listen` is no name or address of this machine.
+    #[error("`--listen` names host `{host}`, which cannot be found: {source}")]
+    Host {
+        /// The host.
+        host: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The address can be reached from other machines.
+    #[error(
+        "`--listen` is `{0}`, which other machines can reach, and there are no tokens to ask for"
+    )]
+    NotLoopback(String),
+    /// The address is taken, or may not be used.
+    #[error("cannot listen on `{address}`: {source}")]
+    Bind {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The listening socket failed.
+    #[error("the server's socket failed: {0}")]
+    Io(std::io::Error),
+    /// A second signal came while the server stopped.
+    #[error("stopped at once by a second signal")]
+    Forced,
+}
+
+impl ServeError {
+    /// Returns what the caller has to do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Address(_) | Self::Host { .. } | Self::NotLoopback(_) => ErrorKind::Config,
+            Self::Bind { .. } => ErrorKind::Unavailable,
+            Self::Io(_) => ErrorKind::Storage,
+            Self::Forced => ErrorKind::Cancelled,
+        }
+    }
+
+    /// Returns what to do now, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Address(_) | Self::Host { .. } => {
+                "use `--listen 127.0.0.1:8682`, or port 0 for a free one".into()
+            }
+            Self::NotLoopback(_) => {
+                "use `--listen 127.0.0.1:8682`; tokens, and with them other addresses, come with a \
+                 later version"
+                    .into()
+            }
+            Self::Bind { .. } => {
+                "another server may use the port: choose one with `--listen 127.0.0.1:0`".into()
+            }
+            Self::Io(_) => return None,
+            Self::Forced => {
+                "what was acknowledged is stored; queued syncs run at the next start".into()
+            }
+        })
+    }
+}

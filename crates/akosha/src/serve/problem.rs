@@ -1,0 +1,70 @@
+//! Errors of HTTP as RFC 9457 problem details.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// Longest plain error that is taken over into the details, in bytes.
+const MAX_DETAIL: usize = 4096;
+
+/// Returns a response that says what is wrong.
+pub(super) fn answer(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let body = json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    let kind = HeaderValue::from_static("application/problem+json");
+    (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
+}
+
+/// Answers a path that does not exist.
+pub(super) async fn no_such_path(request: Request) -> Response {
+    let path: String = request.uri().path().chars().take(200).collect();
+    answer(
+        StatusCode::NOT_FOUND,
+        &format!("there is nothing at `{path}`"),
+    )
+}
+
+/// Answers a method that the path does not know.
+pub(super) async fn no_such_method(request: Request) -> Response {
+    let detail = format!("`{}` is not allowed here", request.method());
+    answer(StatusCode::METHOD_NOT_ALLOWED, &detail)
+}
+
+/// Gives every error that is plain text the form of problem details; errors of JSON-RPC stay.
+pub(super) async fn shape(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let detail = detail(body).await;
+    let mut shaped = answer(status, detail.trim());
+    for name in [header::ALLOW, header::RETRY_AFTER] {
+        if let Some(value) = parts.headers.get(&name) {
+            shaped.headers_mut().insert(name, value.clone());
+        }
+    }
+    shaped
+}
+
+async fn detail(body: Body) -> String {
+    match to_bytes(body, MAX_DETAIL).await {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(_) => String::new(),
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.contains("json"))
+}
