@@ -83,3 +83,14 @@ impl Invalid {
         }
     }
 }
+
+/// Longest value in characters that an error message quotes whole.
+const QUOTED: usize = 60;
+
+/// Returns a value in backticks as messages show it: cut where it is long, control characters
+/// escaped.
+pub(crate) fn quote(value: &str) -> String {
+    let shown: String = value.chars().take(QUOTED).collect();
+    let dots = if shown.len() < value.len() { "…" } else { "" };
+    format!("`{}{dots}`", shown.escape_debug())
+}

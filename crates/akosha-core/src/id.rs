@@ -6,16 +6,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::error::quote;
 use crate::{Invalid, Sources};
-
-/// Longest value that an error message quotes whole.
-const QUOTED: usize = 60;
-
-fn quote(value: &str) -> String {
-    let shown: String = value.chars().take(QUOTED).collect();
-    let dots = if shown.len() < value.len() { "…" } else { "" };
-    format!("`{}{dots}`", shown.escape_debug())
-}
 
 macro_rules! string_id {
     ($name:ident) => {
@@ -63,6 +55,11 @@ string_id!(SystemId);
 impl SystemId {
     /// Longest system id in bytes.
     pub const MAX_LEN: usize = 100;
+
+    /// Returns the id that stands for no machine, for where there is none yet.
+    pub(crate) fn unnamed() -> Self {
+        Self("unnamed".to_owned())
+    }
 
     /// Makes a valid id of any name: every run of other characters becomes one `-`, the ends are
     /// trimmed, the length is cut. Returns `None` where nothing usable is left.

@@ -232,6 +232,8 @@ impl NewMemory {
         let embedding = input.embedding.map(Embedding::try_from).transpose()?;
         let mut redactions = 0;
         let text = redactor.redact(input.text, &mut redactions);
+        // Markers may be longer than what they stand for.
+        check_text(&text)?;
         let metadata = redactor.redact_map(input.metadata.unwrap_or_default(), &mut redactions);
         Ok(Self {
             memory_id,

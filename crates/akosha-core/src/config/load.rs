@@ -1,40 +1,17 @@
 //! Reads the layers and reports every error at once.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use super::Config;
+use serde::Serialize;
 
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConfigSource {
-    /// Built in.
-    Default,
-    /// The configuration file.
-    File(PathBuf),
-    /// An environment variable.
-    Env(String),
-    /// A command-line flag.
-    Flag(String),
-}
-
-/// A setting that breaks its rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The setting.
-    pub key: String,
-    /// The value as given; masked for a secret.
-    pub value: String,
-    /// Where the value came from.
-    pub source: ConfigSource,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
-}
+use super::alias::Aliases;
+use super::field::FIELDS;
+use super::file::{self, ConfigFile};
+use super::loader::Loader;
+use super::{Config, ConfigError, ConfigSource, Environment};
 
 /// A setting as `config show` lists it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shown {
     /// The value; secrets are masked.
     pub value: serde_json::Value,
@@ -42,23 +19,11 @@ pub struct Shown {
     pub source: ConfigSource,
 }
 
-/// What the configuration is read from.
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    /// The file that the user named by flag or `AKOSHA_CONFIG`; it must exist.
-    pub named_file: Option<PathBuf>,
-    /// The file that is read where none is named; it may be missing.
-    pub default_file: Option<PathBuf>,
-    /// The environment variables.
-    pub variables: BTreeMap<String, String>,
-    /// Settings given by flags, as (key, value).
-    pub flags: Vec<(String, String)>,
-}
-
 /// The configuration with all that is wrong with it.
 #[derive(Debug, Clone)]
 pub struct LoadedConfig {
-    /// The values; one that broke its rule is replaced by its default.
+    /// The values; where one broke its rule, that of the layer below stands. What acts on them
+    /// looks at [`LoadedConfig::errors`] first.
     pub config: Config,
     /// Every error found.
     pub errors: Vec<ConfigError>,
@@ -66,4 +31,63 @@ pub struct LoadedConfig {
     pub warnings: Vec<String>,
     /// Every setting with its source.
     pub shown: BTreeMap<&'static str, Shown>,
+    /// Whether [`Config::system_id`] is what the user wants it to be.
+    pub system_id_known: bool,
+}
+
+impl LoadedConfig {
+    /// Reads the layers: defaults, the file, the environment, the flags. Never fails: what is
+    /// wrong is in [`LoadedConfig::errors`], all of it.
+    pub fn load(env: &Environment) -> Self {
+        Self::with_file(env, file::read(env))
+    }
+
+    /// Takes a configuration as if every value came from its default.
+    pub fn new(config: Config) -> Self {
+        let source = ConfigSource::Default;
+        let shown = FIELDS.iter().map(|field| {
+            let value = field.kind.show(&config);
+            (
+                field.name,
+                Shown {
+                    value,
+                    source: source.clone(),
+                },
+            )
+        });
+        Self {
+            shown: shown.collect(),
+            config,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            system_id_known: true,
+        }
+    }
+
+    /// Returns whether memories may be stored and synced under [`Config::system_id`].
+    ///
+    /// They may not where that id is only a stand-in: nothing usable names one, the value given
+    /// breaks the rule, or the file that may name it cannot be read. A memory stored then would
+    /// belong to a wrong system for good. Other errors stop sync, never remembering.
+    pub fn writes_allowed(&self) -> bool {
+        self.system_id_known
+    }
+
+    /// Reads the layers with a file that was read before.
+    pub(super) fn with_file(
+        env: &Environment,
+        file: Result<Option<ConfigFile>, Box<ConfigError>>,
+    ) -> Self {
+        let mut loader = Loader::new(env);
+        match file {
+            Ok(Some(file)) => loader.file(&file),
+            Ok(None) => {}
+            Err(error) => loader.file_failed(*error),
+        }
+        let aliases = Aliases::read(&mut loader);
+        loader.variables(&aliases);
+        loader.flags();
+        aliases.finish(&mut loader);
+        loader.finish()
+    }
 }

@@ -3,51 +3,55 @@
 //! Order, last wins: built-in defaults, the TOML file, the environment (`AKOSHA_` and the
 //! upper-case name; the `CLOUD_SYNC_*` aliases), flags.
 
+mod alias;
 mod bucket;
+mod check;
+mod choice;
+mod environment;
+mod error;
 mod field;
+mod file;
+mod kind;
 mod load;
+mod loader;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod together;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 
 use crate::SystemId;
 
 pub use bucket::{CloudLocation, check_bucket_name};
-pub use load::{ConfigError, ConfigSource, Environment, LoadedConfig, Shown};
+pub use choice::{Compression, Durability, Encryption, ForceMethod};
+pub use environment::Environment;
+pub use error::{ConfigError, ConfigSource};
+pub use load::{LoadedConfig, Shown};
 
-/// Which sync methods may be used.
+/// How many snapshots are kept; 0 everywhere keeps all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ForceMethod {
-    /// Cloud, then HTTP.
-    Auto,
-    /// Cloud alone.
-    Cloud,
-    /// HTTP alone.
-    Http,
-}
-
-/// How files are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// Zstandard.
-    Zstd,
-    /// Gzip.
-    Gzip,
-}
-
-/// What `stored` survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// Loss of power: every commit is synced to disk.
-    Full,
-    /// Death of the process, not loss of power.
-    Process,
+pub struct Retention {
+    /// The newest ones.
+    pub keep_last: u32,
+    /// The newest of each of so many days.
+    pub keep_daily: u32,
+    /// The newest of each of so many weeks.
+    pub keep_weekly: u32,
+    /// The newest of each of so many months.
+    pub keep_monthly: u32,
 }
 
 /// The resolved configuration. Every value obeys its rule; see `docs/configuration.md`.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub struct Config {
     /// A bucket name or URL; empty means cloud sync is off.
     pub cloud_bucket: String,
@@ -92,11 +96,102 @@ pub struct Config {
     pub compression: Compression,
     /// What `stored` survives.
     pub durability: Durability,
-    /// Longest time that a stopping server drains.
+    /// Longest time that a stopping server drains, 0 to 600 s.
     pub shutdown_grace: Duration,
+
+    /// Files that are synced beside the memories; `None` means Session-Buddy's two databases where
+    /// they exist. No effect in this version, like all that follow.
+    pub files: Option<Vec<PathBuf>>,
+    /// Whether the vault is encrypted end to end; anything but `off` is an error in this version.
+    pub encryption: Encryption,
+    /// Cron fields of a scheduled sync; empty means none.
+    pub sync_schedule: String,
+    /// Whether an empty store is filled from the vault.
+    pub restore_on_empty: bool,
+    /// How many snapshots are kept.
+    pub retention: Retention,
+    /// Shards of the store, 1 to 4096; fixed when the store is made.
+    pub shards: u32,
+    /// Age in days from which a memory is warm.
+    pub hot_days: u32,
+    /// Age in days from which a memory is cold, more than [`Config::hot_days`].
+    pub warm_days: u32,
+    /// Uploads that a server pulls at a time, 1 to 10,000.
+    pub max_concurrent_ingests: u32,
+    /// Pause between two looks for uploads, 1 s to a day.
+    pub poll_interval: Duration,
+    /// Longest wait for one shard of a search, 1 to 300 s.
+    pub shard_timeout: Duration,
+    /// Address of a bootstrap orchestrator; empty means none.
+    pub orchestrator_url: String,
+    /// `postgres://…` of the store; `None` means the embedded one.
+    pub store_url: Option<SecretString>,
+    /// Address of a Milvus; `None` means that the store holds the vectors.
+    pub milvus_url: Option<SecretString>,
 }
 
 impl Config {
+    /// Returns the built-in defaults for a machine of that id.
+    pub fn default_with(system_id: SystemId) -> Self {
+        Self {
+            cloud_bucket: String::new(),
+            cloud_endpoint: String::new(),
+            cloud_region: "auto".to_owned(),
+            system_id,
+            upload_on_session_end: true,
+            enable_fallback: true,
+            force_method: ForceMethod::Auto,
+            upload_timeout: Duration::from_mins(5),
+            max_retries: 3,
+            retry_backoff: Duration::from_secs(2),
+            enable_compression: true,
+            enable_deduplication: true,
+            chunk_size_mb: 5,
+            akosha_url: "http://localhost:8682/mcp".to_owned(),
+            akosha_token: None,
+            cloud_access_key: None,
+            cloud_secret_key: None,
+            cloud_prefix: String::new(),
+            allow_insecure_http: false,
+            compression: Compression::Zstd,
+            durability: Durability::Full,
+            shutdown_grace: Duration::from_secs(30),
+            files: None,
+            encryption: Encryption::Off,
+            sync_schedule: String::new(),
+            restore_on_empty: true,
+            retention: Retention {
+                keep_last: 10,
+                keep_daily: 7,
+                keep_weekly: 4,
+                keep_monthly: 12,
+            },
+            shards: 1,
+            hot_days: 7,
+            warm_days: 90,
+            max_concurrent_ingests: 100,
+            poll_interval: Duration::from_secs(30),
+            shard_timeout: Duration::from_secs(5),
+            orchestrator_url: String::new(),
+            store_url: None,
+            milvus_url: None,
+        }
+    }
+
+    /// Returns the defaults under an id that stands for no machine.
+    fn fallback() -> Self {
+        Self::default_with(SystemId::unnamed())
+    }
+
+    /// Returns the 13 main settings by name, as `akosha_sync_status` tells them; none is secret.
+    pub fn sync_fields(&self) -> Map<String, Value> {
+        field::FIELDS
+            .iter()
+            .take(field::MAIN)
+            .map(|field| (field.name.to_owned(), field.kind.show(self)))
+            .collect()
+    }
+
     /// Returns whether a sync may use the cloud: a bucket is set and HTTP is not forced.
     pub fn should_use_cloud(&self) -> bool {
         !self.cloud_bucket.is_empty() && self.force_method != ForceMethod::Http
