@@ -4,7 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::StoreError;
+
+/// Age at which a temporary file was surely left by a process that died.
+const STALE: TimeDelta = TimeDelta::days(1);
 
 /// A home: the folder that holds the store and temporary files. Only its owner may read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +36,20 @@ impl Home {
     /// Returns the folder for temporary files, on the same disk as the store.
     pub fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+
+    /// Removes temporary files that a process left which died a day or more ago.
+    pub fn remove_stale_files(&self, now: DateTime<Utc>) {
+        let Ok(entries) = fs::read_dir(self.temporary()) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let modified = entry.metadata().and_then(|file| file.modified());
+            if modified.is_ok_and(|modified| now - DateTime::<Utc>::from(modified) > STALE) {
+                // What cannot be removed now is tried again by the next sync.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Creates the folders where they are missing, readable by their owner alone.

@@ -1,56 +1,31 @@
 //! The one entry to sync: what the command line, the MCP tools and the queue call.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use akosha_core::config::LoadedConfig;
 use akosha_core::{JobId, SystemId};
-use akosha_store::{Store, Trigger};
-use serde::Serialize;
+use akosha_store::{DRAIN_LEASE, Lease, Store, Trigger};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Progress, SyncError, SyncReport, SyncRequest};
+use crate::disk::on_disk;
+use crate::hybrid::{HybridOutcome, HybridSync};
+use crate::lease::Kept;
+use crate::{
+    CloudSync, MethodError, Progress, PullReport, SyncError, SyncReport, SyncRequest, pull,
+};
+
+/// Longest wait for a drainer of the same home that is at work.
+const WAIT_FOR_DRAINER: Duration = Duration::from_mins(2);
+
+/// Pause between two looks at whether it is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Sync for one home. Clones share it. Nothing is opened or contacted before it is needed.
 #[derive(Debug, Clone)]
 pub struct Syncer {
     store: Store,
     config: Arc<LoadedConfig>,
-}
-
-/// What a pull did, as `akosha pull --json` answers it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct PullReport {
-    /// Whether every upload that was seen is merged.
-    pub success: bool,
-    /// Uploads that were not known before.
-    pub uploads_seen: u64,
-    /// Uploads that are merged now.
-    pub uploads_merged: u64,
-    /// Memories that were not here before.
-    pub memories_added: u64,
-    /// Memories that have a newer revision now.
-    pub memories_updated: u64,
-    /// Changes that were here already.
-    pub memories_skipped: u64,
-    /// What was set aside in this pull.
-    pub quarantined: Vec<QuarantinedUpload>,
-    /// Bytes received.
-    pub bytes_transferred: u64,
-    /// Seconds that it took.
-    pub duration_seconds: f64,
-    /// What went wrong with the whole.
-    pub error: Option<String>,
-}
-
-/// An upload, or one memory of it, that was set aside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct QuarantinedUpload {
-    /// The upload.
-    pub upload_id: String,
-    /// The system under which it lies.
-    pub system_id: String,
-    /// Why; names the memory where only one is set aside.
-    pub reason: String,
 }
 
 impl Syncer {
@@ -73,18 +48,105 @@ impl Syncer {
     /// Failures are in the report; the call itself does not fail.
     pub async fn sync(
         &self,
-        _request: &SyncRequest,
-        _trigger: Trigger,
-        _progress: &dyn Progress,
-        _cancel: &CancellationToken,
+        request: &SyncRequest,
+        trigger: Trigger,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
     ) -> SyncReport {
-        SyncReport::default()
+        let started = Instant::now();
+        let mut report = SyncReport {
+            method: "none",
+            triggered_by: trigger.as_str(),
+            ..SyncReport::default()
+        };
+        let outcome = self
+            .sync_as_job(&mut report, request, trigger, progress, cancel)
+            .await;
+        if let Err(error) = outcome {
+            fail(&mut report, &[error]);
+        }
+        report.took(started.elapsed());
+        report
+    }
+
+    async fn sync_as_job(
+        &self,
+        report: &mut SyncReport,
+        request: &SyncRequest,
+        trigger: Trigger,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<(), SyncError> {
+        let lease = Kept::new(self.wait_for_lease(cancel).await?, cancel);
+        let text = job_text(request);
+        let job_id = on_disk(&self.store, move |store| store.start_job(trigger, &text)).await?;
+        report.job_id = Some(job_id.clone());
+        self.push(report, request, trigger, progress, lease.token())
+            .await;
+        let error = report.error.clone();
+        on_disk(&self.store, move |store| match error {
+            None => store.finish_job(&job_id),
+            Some(error) => store.fail_job(&job_id, &error),
+        })
+        .await?;
+        lease.release().await
+    }
+
+    /// Runs the allowed methods and writes what came of it into the report. The caller holds the
+    /// drain lease.
+    pub(crate) async fn push(
+        &self,
+        report: &mut SyncReport,
+        request: &SyncRequest,
+        trigger: Trigger,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) {
+        let config = &self.config;
+        if let Err(error) = self.check_config() {
+            return fail(report, &[error]);
+        }
+        let cleaned = on_disk(&self.store, |store| {
+            let now = store.sources().clock.now();
+            store.home().remove_stale_files(now);
+            Ok(())
+        });
+        if let Err(error) = cleaned.await {
+            return fail(report, &[error]);
+        }
+        match HybridSync::new(&self.store, &config.config, request) {
+            Ok(hybrid) => {
+                let outcome = hybrid.sync(request, trigger, progress, cancel).await;
+                fill(report, outcome);
+            }
+            Err(error) => fail(report, &[error]),
+        }
+    }
+
+    async fn wait_for_lease(&self, cancel: &CancellationToken) -> Result<Lease, SyncError> {
+        let deadline = Instant::now() + WAIT_FOR_DRAINER;
+        loop {
+            let lease = on_disk(&self.store, |store| store.try_lease(DRAIN_LEASE, Kept::TTL));
+            if let Some(lease) = lease.await? {
+                return Ok(lease);
+            }
+            if Instant::now() > deadline {
+                return Err(SyncError::Config {
+                    message: "another process of this home has been syncing for over 2 minutes"
+                        .into(),
+                    hint: "look at its progress: `akosha status`, then repeat the call".into(),
+                });
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = cancel.cancelled() => return Err(SyncError::Cancelled),
+            }
+        }
     }
 
     /// Queues a sync; it is durable when this returns. Blocks on the disk, not on the network.
     pub fn enqueue(&self, trigger: Trigger, request: &SyncRequest) -> Result<JobId, SyncError> {
-        let request = serde_json::to_string(request).unwrap_or_default();
-        Ok(self.store.enqueue(trigger, &request)?)
+        Ok(self.store.enqueue(trigger, &job_text(request))?)
     }
 
     /// Pulls what is new: of the named systems, or of all.
@@ -93,41 +155,101 @@ impl Syncer {
     /// Fails where no vault is set or it cannot be reached.
     pub async fn pull(
         &self,
-        _systems: &[SystemId],
-        _progress: &dyn Progress,
-        _cancel: &CancellationToken,
+        systems: &[SystemId],
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
     ) -> Result<PullReport, SyncError> {
-        Ok(PullReport::default())
+        let cloud = self.cloud()?;
+        tokio::select! {
+            result = pull::run(cloud.vault()?, &self.store, systems, progress) => result,
+            () = cancel.cancelled() => Err(SyncError::Cancelled),
+        }
     }
 
     /// Takes over a system id whose vault names another writer: this home becomes the writer and
-    /// the epoch is raised, so that the other machine's next push is told.
+    /// the epoch is raised, so that the other machine's next push is told. Returns the epoch.
     ///
     /// # Errors
     /// Fails where no vault is set, it cannot be reached, or another home adopts at the same time.
-    pub async fn adopt(&self, _system_id: &SystemId) -> Result<i64, SyncError> {
-        Ok(0)
+    pub async fn adopt(&self, system_id: &SystemId) -> Result<i64, SyncError> {
+        self.cloud()?.adopt(system_id).await
     }
 
-    /// Works through the queue until nothing is due, as the only drainer of the home. Returns at
-    /// once where another one works and a third waits.
-    ///
-    /// # Errors
-    /// Fails where the store does; failed jobs are on record in it.
-    pub async fn drain(&self, _cancel: &CancellationToken) -> Result<(), SyncError> {
-        Ok(())
+    /// Refuses to sync under a configuration with errors: it may not be the one that is meant.
+    fn check_config(&self) -> Result<(), SyncError> {
+        match self.config.errors.first() {
+            None => Ok(()),
+            Some(error) => Err(SyncError::Config {
+                message: format!("`{}` {}", error.key, error.message),
+                hint: error.hint.clone(),
+            }),
+        }
     }
 
-    /// Returns what `akosha_sync_status` answers: methods with their availability, queue, lag,
-    /// vault.
-    ///
-    /// # Errors
-    /// Fails where the store does.
-    pub async fn status(&self) -> Result<SyncStatus, SyncError> {
-        Ok(SyncStatus {})
+    fn cloud(&self) -> Result<CloudSync, SyncError> {
+        self.check_config()?;
+        let config = &self.config.config;
+        if config.cloud_bucket.is_empty() {
+            return Err(SyncError::Config {
+                message: "no vault is set".into(),
+                hint: "set `cloud_bucket`, for example to `file:///path/of/a/folder`: \
+                       `akosha config init`"
+                    .into(),
+            });
+        }
+        Ok(CloudSync::new(self.store.clone(), config))
     }
 }
 
-/// What `akosha_sync_status` answers.
-#[derive(Debug, Clone, Serialize)]
-pub struct SyncStatus {}
+/// Returns a request as a job keeps it: equal requests have equal texts.
+fn job_text(request: &SyncRequest) -> String {
+    serde_json::json!(request).to_string()
+}
+
+/// Writes the outcome into the report.
+fn fill(report: &mut SyncReport, outcome: HybridOutcome) {
+    let HybridOutcome { done, errors } = outcome;
+    let Some((method, done)) = done else {
+        return fail(report, &errors);
+    };
+    report.method = method;
+    report.fallback_from = errors.first().map(SyncError::method);
+    report.errors = errors.iter().map(entry).collect();
+    report.files_uploaded = done.files_uploaded;
+    report.memories_uploaded = done.memories_uploaded;
+    report.bytes_transferred = done.bytes_transferred;
+    report.bytes_deduplicated = done.bytes_deduplicated;
+    report.upload_id = done.upload_id.map(String::from);
+    report.success = done.refused.is_empty();
+    if let Some((memory_id, reason)) = done.refused.first() {
+        let count = done.refused.len();
+        let message =
+            format!("{count} memories were refused, the first is `{memory_id}`: {reason}");
+        report.error = Some(format!("[{method}] {message}"));
+        report.errors.push(MethodError {
+            method,
+            error: message,
+        });
+        report.kind = Some(akosha_core::ErrorKind::Data);
+        report.hint = Some(format!(
+            "correct or forget it: `akosha get {memory_id}`; it is offered again on every sync"
+        ));
+    }
+}
+
+/// Writes a failure into the report.
+fn fail(report: &mut SyncReport, errors: &[SyncError]) {
+    report.success = false;
+    report.errors = errors.iter().map(entry).collect();
+    let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    report.error = Some(shown.join("; "));
+    report.kind = Some(SyncError::kind_of(errors));
+    report.hint = errors.iter().find_map(SyncError::hint);
+}
+
+fn entry(error: &SyncError) -> MethodError {
+    MethodError {
+        method: error.method(),
+        error: error.message(),
+    }
+}

@@ -3,6 +3,10 @@
 use akosha_core::ErrorKind;
 use akosha_store::StoreError;
 
+use crate::manifest::ManifestError;
+use crate::segment::SegmentError;
+use crate::vault::VaultError;
+
 /// An error of a sync, shown as `[method] message`.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
@@ -61,6 +65,16 @@ pub enum SyncError {
 }
 
 impl SyncError {
+    /// Creates the error of a vault that does not hold what was written to it.
+    pub(crate) fn damaged(message: String) -> Self {
+        Self::CloudUpload {
+            message,
+            hint: Some("nothing was acknowledged; repeat the sync: `akosha sync`".into()),
+            kind: ErrorKind::Data,
+            source: None,
+        }
+    }
+
     /// Returns the method in which it happened.
     pub fn method(&self) -> &'static str {
         match self {
@@ -89,8 +103,7 @@ impl SyncError {
         }
     }
 
-    /// Returns what the caller has to do about it. Of several errors the one decides that a
-    /// person has to act on; where time may heal any of them, the whole can be tried again.
+    /// Returns what the caller has to do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::CloudUpload { kind, .. } | Self::HttpSync { kind, .. } => *kind,
@@ -98,19 +111,18 @@ impl SyncError {
             Self::Config { .. } => ErrorKind::Config,
             Self::Queue(error) => error.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
-            Self::Hybrid { errors } => {
-                let mut kinds = errors.iter().map(Self::kind);
-                let first = kinds.next().unwrap_or(ErrorKind::Internal);
-                let rest: Vec<ErrorKind> = kinds.collect();
-                if first == ErrorKind::Conflict || rest.contains(&ErrorKind::Conflict) {
-                    ErrorKind::Conflict
-                } else if first.is_retryable() || rest.iter().any(|kind| kind.is_retryable()) {
-                    ErrorKind::Unavailable
-                } else {
-                    first
-                }
-            }
+            Self::Hybrid { errors } => Self::kind_of(errors),
         }
+    }
+
+    /// Returns the class of several errors as one: a conflict where there is any, else that of
+    /// the first, which comes from the method that is preferred.
+    pub fn kind_of(errors: &[Self]) -> ErrorKind {
+        let kinds = || errors.iter().map(Self::kind);
+        kinds()
+            .find(|kind| *kind == ErrorKind::Conflict)
+            .or_else(|| kinds().next())
+            .unwrap_or(ErrorKind::Internal)
     }
 
     /// Returns whether the same sync may succeed later without anyone changing anything.
@@ -126,6 +138,42 @@ impl SyncError {
             Self::Queue(error) => error.hint(),
             Self::Hybrid { errors } => errors.iter().find_map(Self::hint),
             Self::Cancelled => None,
+        }
+    }
+}
+
+impl From<VaultError> for SyncError {
+    fn from(error: VaultError) -> Self {
+        Self::CloudUpload {
+            message: error.to_string(),
+            hint: error.hint(),
+            kind: match error.kind() {
+                // An object that has to be there and is not: the vault is damaged.
+                ErrorKind::NotFound if error.is_not_found() => ErrorKind::Data,
+                kind => kind,
+            },
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
+impl From<ManifestError> for SyncError {
+    fn from(error: ManifestError) -> Self {
+        Self::damaged(error.to_string())
+    }
+}
+
+impl From<SegmentError> for SyncError {
+    fn from(error: SegmentError) -> Self {
+        let hint = match error.kind() {
+            ErrorKind::Storage => "free space on the disk of the home, then repeat the call",
+            _ => "nothing was acknowledged; repeat the sync: `akosha sync`",
+        };
+        Self::CloudUpload {
+            message: error.to_string(),
+            hint: Some(hint.into()),
+            kind: error.kind(),
+            source: Some(Box::new(error)),
         }
     }
 }

@@ -2,14 +2,35 @@
 //! acknowledged one, **pull** verifies and merges what others sent; the queue makes both happen
 //! whatever dies.
 
+mod availability;
+mod cloud;
+mod content_hash;
+mod disk;
+mod drain;
 mod engine;
 pub mod envelope;
 mod error;
+mod http;
+mod hybrid;
+mod lease;
+pub mod manifest;
 mod method;
+mod pull;
+mod retry;
+pub mod segment;
+mod status;
+mod tls;
+pub mod vault;
 
-pub use engine::{PullReport, QuarantinedUpload, SyncStatus, Syncer};
+pub use cloud::CloudSync;
+pub use content_hash::ContentHash;
+pub use engine::Syncer;
 pub use error::SyncError;
+pub use http::HttpSync;
+pub use hybrid::{HybridOutcome, HybridSync};
 pub use method::{
     Availability, MethodChoice, MethodError, MethodReport, NoProgress, Progress, ProgressState,
     SyncMethod, SyncReport, SyncRequest,
 };
+pub use pull::{PullReport, QuarantinedUpload};
+pub use status::{Lag, MethodStatus, QueueStatus, SyncStatus, VaultStatus};

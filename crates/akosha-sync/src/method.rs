@@ -109,6 +109,9 @@ pub trait SyncMethod: Send + Sync {
     /// Returns the name in answers and errors: `cloud`, `http`.
     fn name(&self) -> &'static str;
 
+    /// Returns whether there is anything to send. Looks at the store alone.
+    async fn has_pending(&self) -> Result<bool, SyncError>;
+
     /// Returns whether a sync could work now. Takes at most 1 s and never blocks the runtime.
     async fn is_available(&self) -> Availability;
 

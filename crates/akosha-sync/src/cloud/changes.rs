@@ -1,0 +1,77 @@
+//! Writes local changes as segments, in files on the home's disk.
+
+use akosha_core::SystemId;
+use akosha_store::Store;
+use tempfile::TempPath;
+
+use crate::SyncError;
+use crate::segment::{SegmentError, SegmentFile, SegmentWriter};
+
+/// Changes that are read from the store at once.
+const PAGE: usize = 500;
+
+/// Writes the local changes of a system as segments, one after another.
+pub(super) struct Segments {
+    store: Store,
+    system_id: SystemId,
+    after: i64,
+    up_to: i64,
+}
+
+impl Segments {
+    /// Starts with the first change after `after` and ends with `up_to`.
+    pub(super) fn new(store: &Store, system_id: &SystemId, after: i64, up_to: i64) -> Self {
+        Self {
+            store: store.clone(),
+            system_id: system_id.clone(),
+            after,
+            up_to,
+        }
+    }
+
+    /// Returns the last change that is written.
+    pub(super) fn reached(&self) -> i64 {
+        self.after
+    }
+
+    /// Writes the next segment into a file that vanishes with its path; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<(SegmentFile, TempPath)>, SyncError> {
+        let mut rest = Self::new(&self.store, &self.system_id, self.after, self.up_to);
+        let written = tokio::task::spawn_blocking(move || {
+            let segment = rest.write()?;
+            Ok::<_, SyncError>((segment, rest.after))
+        });
+        let (segment, after) = written.await.map_err(|_| SyncError::Cancelled)??;
+        self.after = after;
+        Ok(segment)
+    }
+
+    fn write(&mut self) -> Result<Option<(SegmentFile, TempPath)>, SyncError> {
+        let file = tempfile::Builder::new()
+            .prefix("segment-")
+            .tempfile_in(self.store.home().temporary())
+            .map_err(SegmentError::Io)?;
+        let (file, path) = file.into_parts();
+        let mut writer = SegmentWriter::new(&self.system_id, file)?;
+        while !writer.is_full() {
+            let page = self
+                .store
+                .changes(&self.system_id, self.after, self.up_to, PAGE, false)?;
+            if page.is_empty() {
+                self.after = self.up_to;
+                break;
+            }
+            for change in &page {
+                writer.push(change)?;
+                self.after = change.seq;
+                if writer.is_full() {
+                    break;
+                }
+            }
+        }
+        if writer.rows() == 0 {
+            return Ok(None);
+        }
+        Ok(Some((writer.finish()?, path)))
+    }
+}

@@ -1,0 +1,143 @@
+//! Works through the queue of a home.
+
+use std::time::Duration;
+
+use akosha_core::ErrorKind;
+use akosha_store::{DRAIN_LEASE, DRAIN_NEXT_LEASE, Job, Lease};
+use tokio_util::sync::CancellationToken;
+
+use crate::disk::on_disk;
+use crate::lease::Kept;
+use crate::{NoProgress, SyncError, SyncReport, SyncRequest, Syncer};
+
+/// Pause after a job's first failure; twice as long after each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Longest pause between two tries of a job.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
+/// How often the process that waits looks whether the drainer is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+impl Syncer {
+    /// Works through the queue until nothing is due, as the only drainer of the home. Returns at
+    /// once where another one works and a third waits.
+    ///
+    /// # Errors
+    /// Fails where the store does; failed jobs are on record in it.
+    pub async fn drain(&self, cancel: &CancellationToken) -> Result<(), SyncError> {
+        let Some(mut lease) = self.drain_lease(cancel).await? else {
+            return Ok(());
+        };
+        loop {
+            let kept = Kept::new(lease, cancel);
+            let worked = self.work_through(kept.token()).await;
+            let stopped = kept.token().is_cancelled();
+            lease = kept.stop().await?;
+            if worked.is_err() || stopped {
+                release(lease).await?;
+                return worked;
+            }
+            let (back, idle) = blocking(move || {
+                let idle = lease.release_if_idle();
+                (lease, idle)
+            })
+            .await?;
+            if idle? {
+                return Ok(());
+            }
+            lease = back;
+        }
+    }
+
+    /// Claims the drain lease, waiting for the present drainer unless somebody waits already.
+    async fn drain_lease(&self, cancel: &CancellationToken) -> Result<Option<Lease>, SyncError> {
+        if let Some(lease) = self.try_lease(DRAIN_LEASE).await? {
+            return Ok(Some(lease));
+        }
+        let Some(turn) = self.try_lease(DRAIN_NEXT_LEASE).await? else {
+            return Ok(None);
+        };
+        let turn = Kept::new(turn, cancel);
+        let mut got = None;
+        while !turn.token().is_cancelled() {
+            got = self.try_lease(DRAIN_LEASE).await?;
+            if got.is_some() || !on_disk(self.store(), |store| store.has_due_job()).await? {
+                break;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        turn.release().await?;
+        Ok(got)
+    }
+
+    async fn try_lease(&self, name: &'static str) -> Result<Option<Lease>, SyncError> {
+        on_disk(self.store(), move |store| store.try_lease(name, Kept::TTL)).await
+    }
+
+    async fn work_through(&self, cancel: &CancellationToken) -> Result<(), SyncError> {
+        while !cancel.is_cancelled() {
+            let Some(job) = on_disk(self.store(), |store| store.take_job()).await? else {
+                return Ok(());
+            };
+            self.run_job(job, cancel).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_job(&self, job: Job, cancel: &CancellationToken) -> Result<(), SyncError> {
+        let request: SyncRequest = serde_json::from_str(&job.request).unwrap_or_default();
+        let mut report = SyncReport::default();
+        self.push(&mut report, &request, job.trigger, &NoProgress, cancel)
+            .await;
+        let now = self.store().sources().clock.now();
+        on_disk(self.store(), move |store| match (report.kind, report.error) {
+            (None, _) | (_, None) => {
+                tracing::info!(job = %job.job_id, memories = report.memories_uploaded, "synced");
+                store.finish_job(&job.job_id)
+            }
+            (Some(ErrorKind::Cancelled), Some(error)) => {
+                store.retry_job(&job.job_id, now, &error)
+            }
+            (Some(kind), Some(error)) if kind.is_retryable() => {
+                tracing::warn!(job = %job.job_id, error, "the sync is tried again later");
+                store.retry_job(&job.job_id, now + pause(job.attempts), &error)
+            }
+            (Some(_), Some(error)) => {
+                tracing::error!(job = %job.job_id, error, "the sync is parked");
+                store.park_job(&job.job_id, &error)
+            }
+        })
+        .await
+    }
+}
+
+fn pause(attempts: u32) -> Duration {
+    FIRST_PAUSE
+        .saturating_mul(2_u32.saturating_pow(attempts))
+        .min(LONGEST_PAUSE)
+}
+
+async fn release(lease: Lease) -> Result<(), SyncError> {
+    Ok(blocking(|| lease.release()).await??)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, SyncError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| SyncError::Cancelled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_an_hour() {
+        assert_eq!(pause(0), Duration::from_secs(30));
+        assert_eq!(pause(1), Duration::from_mins(1));
+        assert_eq!(pause(40), Duration::from_hours(1));
+    }
+}

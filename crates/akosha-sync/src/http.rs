@@ -1,0 +1,421 @@
+//! HTTP sync: pushes to another Akosha through its MCP tools over streamable HTTP.
+
+use std::time::Duration;
+
+use akosha_core::config::Config;
+use akosha_core::{ErrorKind, MAX_BATCH, SystemId};
+use akosha_store::{Change, Op, Rejected, Store, Target, Trigger};
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::disk::on_disk;
+use crate::{
+    Availability, MethodReport, Progress, ProgressState, SyncError, SyncMethod, SyncRequest,
+    availability, envelope,
+};
+
+mod peer;
+
+use peer::Peer;
+
+/// Changes that are read and acknowledged together.
+const PAGE: usize = 500;
+
+/// Rough size at which a batch is sent: far below the body limit of a server.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// Pushes to another Akosha.
+#[derive(Debug)]
+pub struct HttpSync {
+    store: Store,
+    url: String,
+    token: Option<SecretString>,
+    timeout: Duration,
+    retry: crate::retry::Policy,
+}
+
+impl HttpSync {
+    /// Creates the method for `config.akosha_url`; nothing is contacted.
+    pub fn new(store: Store, config: &Config) -> Self {
+        Self {
+            store,
+            url: config.akosha_url.clone(),
+            token: config.akosha_token.clone(),
+            timeout: config.upload_timeout,
+            retry: crate::retry::Policy::of(config),
+        }
+    }
+
+    /// Returns the cursor's name for a server.
+    pub(crate) fn target(url: &str) -> Target {
+        Target::new("http", url)
+    }
+}
+
+#[async_trait]
+impl SyncMethod for HttpSync {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    async fn has_pending(&self) -> Result<bool, SyncError> {
+        let target = Self::target(&self.url);
+        on_disk(&self.store, move |store| {
+            for system_id in store.local_systems()? {
+                let was_refused = !store.rejected(&target, &system_id)?.is_empty();
+                if was_refused || store.unsynced(&target, &system_id)?.changes > 0 {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await
+    }
+
+    async fn is_available(&self) -> Availability {
+        let address = Url::parse(&self.url)
+            .ok()
+            .and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
+        match address {
+            Some((host, port)) => availability::of_address(&host, port).await,
+            None => Availability::Unavailable(format!("`{}` is no address", self.url)),
+        }
+    }
+
+    async fn sync(
+        &self,
+        _request: &SyncRequest,
+        _trigger: Trigger,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<MethodReport, SyncError> {
+        let push = async {
+            let mut push = Push {
+                method: self,
+                target: Self::target(&self.url),
+                peer: None,
+                report: MethodReport::default(),
+                progress,
+            };
+            for system_id in on_disk(&self.store, Store::local_systems).await? {
+                push.system(&system_id).await?;
+            }
+            Ok(push.report)
+        };
+        tokio::select! {
+            result = push => result,
+            () = cancel.cancelled() => Err(SyncError::Cancelled),
+        }
+    }
+}
+
+/// One push in progress.
+struct Push<'a> {
+    method: &'a HttpSync,
+    target: Target,
+    peer: Option<Peer>,
+    report: MethodReport,
+    progress: &'a dyn Progress,
+}
+
+impl Push<'_> {
+    /// Sends what the server lacks of one system.
+    async fn system(&mut self, system_id: &SystemId) -> Result<(), SyncError> {
+        let (state, unsynced, rejected) = on_disk(&self.method.store, {
+            let (target, system_id) = (self.target.clone(), system_id.clone());
+            move |store| {
+                Ok((
+                    store.push_state(&target, &system_id)?,
+                    store.unsynced(&target, &system_id)?,
+                    store.rejected(&target, &system_id)?,
+                ))
+            }
+        })
+        .await?;
+        self.retry_rejected(system_id, rejected, state.acked_seq)
+            .await?;
+        let mut after = state.acked_seq;
+        while after < unsynced.last_seq {
+            let page = on_disk(&self.method.store, {
+                let (system_id, up_to) = (system_id.clone(), unsynced.last_seq);
+                move |store| store.changes(&system_id, after, up_to, PAGE, true)
+            })
+            .await?;
+            // Where nothing is left, the rest was superseded by newer changes that come later.
+            let reached = page.last().map_or(unsynced.last_seq, |change| change.seq);
+            self.send(system_id, page).await?;
+            on_disk(&self.method.store, {
+                let (target, system_id) = (self.target.clone(), system_id.clone());
+                move |store| store.ack_push(&target, &system_id, None, reached)
+            })
+            .await?;
+            after = reached;
+        }
+        Ok(())
+    }
+
+    /// Offers once more what the server refused before.
+    async fn retry_rejected(
+        &mut self,
+        system_id: &SystemId,
+        rejected: Vec<Rejected>,
+        acked_seq: i64,
+    ) -> Result<(), SyncError> {
+        for chunk in rejected.chunks(PAGE) {
+            let ids: Vec<_> = chunk.iter().map(|item| item.memory_id.clone()).collect();
+            let changes = on_disk(&self.method.store, {
+                let (target, system_id) = (self.target.clone(), system_id.clone());
+                move |store| {
+                    let mut changes = Vec::new();
+                    for id in ids {
+                        match store.newest_change(&system_id, &id)? {
+                            // What changed since comes with the page that holds it.
+                            Some(change) if change.seq <= acked_seq => changes.push(change),
+                            _ => store.accept(&target, &system_id, &id)?,
+                        }
+                    }
+                    Ok(changes)
+                }
+            })
+            .await?;
+            self.send(system_id, changes).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends changes and records which the server refused.
+    async fn send(&mut self, system_id: &SystemId, changes: Vec<Change>) -> Result<(), SyncError> {
+        let (puts, deletions): (Vec<Change>, Vec<Change>) =
+            changes.into_iter().partition(|change| change.op == Op::Put);
+        let mut batch = Vec::new();
+        let mut size = 0;
+        for change in puts {
+            size += change.text.len() + change.embedding.as_ref().map_or(0, |_| 384 * 12) + 512;
+            batch.push(change);
+            if size >= BATCH_BYTES || batch.len() == MAX_BATCH {
+                self.send_batch(system_id, std::mem::take(&mut batch))
+                    .await?;
+                size = 0;
+            }
+        }
+        if !batch.is_empty() {
+            self.send_batch(system_id, batch).await?;
+        }
+        for change in deletions {
+            let arguments = json!({
+                "memory_id": change.memory_id,
+                "system_id": change.system_id,
+                "erase": change.op == Op::Erase,
+            });
+            let answer = self.call("forget_memory", arguments).await?;
+            // A memory that the server never had is as gone as it can be.
+            let gone = !answer.is_error || answer.kind() == Some("not_found");
+            let refusal = (!gone).then(|| answer.error_text());
+            self.settle(system_id, vec![(change, refusal)]).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_batch(
+        &mut self,
+        system_id: &SystemId,
+        batch: Vec<Change>,
+    ) -> Result<(), SyncError> {
+        let memories: Vec<Value> = batch.iter().map(envelope::wrap).collect();
+        let answer = self
+            .call("batch_store_memories", json!({ "memories": memories }))
+            .await?;
+        let refusals = read_batch(&answer, batch.len()).map_err(|message| self.broken(message))?;
+        let outcome = batch.into_iter().zip(refusals).collect();
+        self.settle(system_id, outcome).await
+    }
+
+    /// Makes durable what the server said of each change, and counts it.
+    async fn settle(
+        &mut self,
+        system_id: &SystemId,
+        outcome: Vec<(Change, Option<String>)>,
+    ) -> Result<(), SyncError> {
+        for (change, refusal) in &outcome {
+            match refusal {
+                None => self.report.memories_uploaded += 1,
+                Some(reason) => self
+                    .report
+                    .refused
+                    .push((change.memory_id.to_string(), reason.clone())),
+            }
+        }
+        self.progress.update(ProgressState {
+            bytes: self.report.bytes_transferred,
+            memories: self.report.memories_uploaded,
+            ..ProgressState::default()
+        });
+        let (target, system_id) = (self.target.clone(), system_id.clone());
+        on_disk(&self.method.store, move |store| {
+            let known = store.rejected(&target, &system_id)?;
+            for (change, refusal) in outcome {
+                let id = &change.memory_id;
+                match refusal {
+                    Some(reason) => store.reject(&target, &system_id, id, change.seq, &reason)?,
+                    None if known.iter().any(|item| &item.memory_id == id) => {
+                        store.accept(&target, &system_id, id)?;
+                    }
+                    None => {}
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Calls a tool, connecting where needed; what time may heal is tried again.
+    async fn call(&mut self, tool: &'static str, arguments: Value) -> Result<Answer, SyncError> {
+        let Value::Object(arguments) = arguments else {
+            return Err(self.broken("the arguments are no object".into()));
+        };
+        let size = serde_json::to_vec(&arguments).map_or(0, |bytes| bytes.len() as u64);
+        let mut attempt = 0;
+        let answer = loop {
+            match self.try_call(tool, arguments.clone()).await {
+                Ok(answer) => break answer,
+                Err(error) if error.is_retryable() => {
+                    self.peer = None;
+                    let Some(pause) = self.method.retry.delay(attempt) else {
+                        return Err(error);
+                    };
+                    tracing::warn!(%error, attempt, "the push is tried again");
+                    tokio::time::sleep(pause).await;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        self.report.bytes_transferred += size;
+        Ok(answer)
+    }
+
+    async fn try_call(
+        &mut self,
+        tool: &'static str,
+        arguments: Map<String, Value>,
+    ) -> Result<Answer, SyncError> {
+        let peer = match &mut self.peer {
+            Some(peer) => peer,
+            None => {
+                let method = self.method;
+                let connected =
+                    Peer::connect(&method.url, method.token.as_ref(), method.timeout).await?;
+                self.peer.insert(connected)
+            }
+        };
+        peer.call(tool, arguments).await
+    }
+
+    fn broken(&self, message: String) -> SyncError {
+        SyncError::HttpSync {
+            message: format!("`{}` {message}", self.method.url),
+            hint: Some("check that an akosha of this version runs there: `akosha status`".into()),
+            kind: ErrorKind::Data,
+            source: None,
+        }
+    }
+}
+
+/// A tool's answer.
+pub(crate) struct Answer {
+    is_error: bool,
+    value: Value,
+    text: String,
+}
+
+impl Answer {
+    fn kind(&self) -> Option<&str> {
+        self.value.get("kind").and_then(Value::as_str)
+    }
+
+    fn error_text(&self) -> String {
+        match self.value.get("error").and_then(Value::as_str) {
+            Some(error) => error.to_owned(),
+            None => self.text.clone(),
+        }
+    }
+}
+
+/// Reads the answer to a batch of `sent` memories: for each, why it was refused, or `None` where
+/// it is stored.
+///
+/// # Errors
+/// Fails where the answer does not account for every memory: then none counts as stored.
+fn read_batch(answer: &Answer, sent: usize) -> Result<Vec<Option<String>>, String> {
+    let count = |name: &str| {
+        answer
+            .value
+            .get(name)
+            .and_then(Value::as_u64)
+            .and_then(|count| usize::try_from(count).ok())
+    };
+    let (Some(total), Some(stored), Some(failed)) =
+        (count("total"), count("stored"), count("failed"))
+    else {
+        return Err(format!("refused the batch: {}", answer.error_text()));
+    };
+    let mut refusals = vec![None; sent];
+    let errors = answer.value.get("errors").and_then(Value::as_array);
+    for error in errors.into_iter().flatten() {
+        let index = error.get("index").and_then(Value::as_u64);
+        let slot = index
+            .and_then(|index| usize::try_from(index).ok())
+            .and_then(|index| refusals.get_mut(index));
+        let Some(slot) = slot else {
+            return Err("names a memory that was not in the batch".into());
+        };
+        let reason = error.get("error").and_then(Value::as_str);
+        *slot = Some(reason.unwrap_or("refused without a reason").to_owned());
+    }
+    let refused = refusals.iter().flatten().count();
+    // A server may count a memory that it had already among those that it stored, or apart.
+    let had = count("deduplicated").unwrap_or(0);
+    let taken = sent - refused;
+    if total != sent || failed != refused || (stored != taken && stored + had != taken) {
+        return Err(format!(
+            "accounts for {stored} stored and {failed} failed of {sent} memories"
+        ));
+    }
+    Ok(refusals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: Value, sent: usize) -> Result<Vec<Option<String>>, String> {
+        let answer = Answer {
+            is_error: false,
+            value,
+            text: String::new(),
+        };
+        read_batch(&answer, sent)
+    }
+
+    #[test]
+    fn every_memory_is_accounted_for_or_none_is_acknowledged() {
+        let whole = json!({"total": 2, "stored": 2, "failed": 0, "errors": []});
+        assert_eq!(read(whole.clone(), 2), Ok(vec![None, None]));
+        assert!(read(whole, 3).is_err());
+        let partial = json!({"total": 2, "stored": 1, "failed": 1,
+            "errors": [{"index": 1, "memory_id": "b", "error": "no"}]});
+        assert_eq!(read(partial, 2), Ok(vec![None, Some("no".into())]));
+        for lie in [
+            json!({"total": 2, "stored": 0, "failed": 0, "errors": []}),
+            json!({"total": 2, "stored": 1, "failed": 1, "errors": []}),
+            json!({"total": 2, "stored": 1, "failed": 1, "errors": [{"index": 7}]}),
+            json!({"status": "completed"}),
+            Value::Null,
+        ] {
+            assert!(read(lie.clone(), 2).is_err(), "{lie}");
+        }
+    }
+}

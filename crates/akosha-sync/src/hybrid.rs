@@ -1,0 +1,189 @@
+//! Orders the sync methods: cloud, then HTTP.
+
+use akosha_core::config::{Config, ForceMethod};
+use akosha_store::{Store, Trigger};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Availability, CloudSync, HttpSync, MethodChoice, MethodReport, Progress, SyncError, SyncMethod,
+    SyncRequest,
+};
+
+/// Tries the allowed methods in their order until one brings everything.
+pub struct HybridSync {
+    methods: Vec<Box<dyn SyncMethod>>,
+}
+
+/// What came of it: which method worked and which failed before.
+#[derive(Debug)]
+pub struct HybridOutcome {
+    /// The method that worked and what it did; `None` where every one failed.
+    pub done: Option<(&'static str, MethodReport)>,
+    /// What failed, in the order in which it was tried.
+    pub errors: Vec<SyncError>,
+}
+
+impl HybridSync {
+    /// Chooses the methods that `config` and `request` allow.
+    ///
+    /// A method named in the request is used alone; else `force_method` is. With neither, the
+    /// cloud comes first where a bucket is set, and HTTP follows where fallback is on in both, or
+    /// where there is no bucket.
+    ///
+    /// # Errors
+    /// Fails where the cloud is asked for and no bucket is set.
+    pub fn new(store: &Store, config: &Config, request: &SyncRequest) -> Result<Self, SyncError> {
+        let methods = allowed(config, request)?
+            .into_iter()
+            .map(|choice| -> Box<dyn SyncMethod> {
+                match choice {
+                    Allowed::Cloud => Box::new(CloudSync::new(store.clone(), config)),
+                    Allowed::Http => Box::new(HttpSync::new(store.clone(), config)),
+                }
+            })
+            .collect();
+        Ok(Self { methods })
+    }
+
+    /// Orders methods of the caller's choice.
+    pub fn of(methods: Vec<Box<dyn SyncMethod>>) -> Self {
+        Self { methods }
+    }
+
+    /// Returns the allowed methods in their order.
+    pub fn methods(&self) -> &[Box<dyn SyncMethod>] {
+        &self.methods
+    }
+
+    /// Tries the methods. One that surely cannot be reached is passed over; one that did not
+    /// answer in time is tried, in its turn or, where another may work, after that.
+    pub async fn sync(
+        &self,
+        request: &SyncRequest,
+        trigger: Trigger,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> HybridOutcome {
+        let mut errors = Vec::new();
+        let mut slow = Vec::new();
+        for method in &self.methods {
+            match method.has_pending().await {
+                Ok(true) => {}
+                Ok(false) => return done(method.name(), MethodReport::default(), errors),
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            }
+            match method.is_available().await {
+                Availability::Available => {}
+                Availability::Unavailable(reason) => {
+                    errors.push(unreachable(method.name(), &reason));
+                    continue;
+                }
+                Availability::Unknown(_) => {
+                    slow.push(method);
+                    continue;
+                }
+            }
+            match method.sync(request, trigger, progress, cancel).await {
+                Ok(report) => return done(method.name(), report, errors),
+                Err(error) => {
+                    let over = ends_the_sync(&error);
+                    errors.push(error);
+                    if over {
+                        return failed(errors);
+                    }
+                }
+            }
+        }
+        for method in slow {
+            match method.sync(request, trigger, progress, cancel).await {
+                Ok(report) => return done(method.name(), report, errors),
+                Err(error) => errors.push(error),
+            }
+        }
+        failed(errors)
+    }
+}
+
+fn done(name: &'static str, report: MethodReport, errors: Vec<SyncError>) -> HybridOutcome {
+    HybridOutcome {
+        done: Some((name, report)),
+        errors,
+    }
+}
+
+fn failed(errors: Vec<SyncError>) -> HybridOutcome {
+    HybridOutcome { done: None, errors }
+}
+
+/// Returns whether no other method may be tried: a conflict is for a person to settle, and what
+/// is cancelled or lacks its own store fails everywhere.
+fn ends_the_sync(error: &SyncError) -> bool {
+    matches!(
+        error,
+        SyncError::Conflict { .. } | SyncError::Cancelled | SyncError::Queue(_)
+    )
+}
+
+fn unreachable(method: &'static str, reason: &str) -> SyncError {
+    let message = format!("not reachable: {reason}");
+    let kind = akosha_core::ErrorKind::Unavailable;
+    let hint = match method {
+        "http" => "start a server there: `akosha serve`, or set `akosha_url`",
+        _ => "check `cloud_bucket` and `cloud_endpoint`: `akosha config show`",
+    };
+    let hint = Some(hint.to_owned());
+    match method {
+        "http" => SyncError::HttpSync {
+            message,
+            hint,
+            kind,
+            source: None,
+        },
+        _ => SyncError::CloudUpload {
+            message,
+            hint,
+            kind,
+            source: None,
+        },
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Allowed {
+    Cloud,
+    Http,
+}
+
+fn allowed(config: &Config, request: &SyncRequest) -> Result<Vec<Allowed>, SyncError> {
+    let bucket = !config.cloud_bucket.is_empty();
+    let no_bucket = |what: &str| SyncError::Config {
+        message: format!("{what}, and no bucket is set"),
+        hint: "set `cloud_bucket`, for example to `file:///path/of/a/folder`: `akosha config init`"
+            .into(),
+    };
+    let forced = match (request.method, config.force_method) {
+        (MethodChoice::Cloud, _) | (MethodChoice::Auto, ForceMethod::Cloud) => Some(Allowed::Cloud),
+        (MethodChoice::Http, _) | (MethodChoice::Auto, ForceMethod::Http) => Some(Allowed::Http),
+        (MethodChoice::Auto, ForceMethod::Auto) => None,
+    };
+    match forced {
+        Some(Allowed::Cloud) if !bucket => Err(no_bucket("the method `cloud` is asked for")),
+        Some(method) => Ok(vec![method]),
+        None if !request.enable_fallback && !bucket => {
+            Err(no_bucket("fallback to HTTP is turned off"))
+        }
+        None => {
+            let mut methods = Vec::new();
+            if config.should_use_cloud() {
+                methods.push(Allowed::Cloud);
+            }
+            if config.should_use_http() && request.enable_fallback {
+                methods.push(Allowed::Http);
+            }
+            Ok(methods)
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Rules that reader and writer share.
+
+use serde_json::Value;
+
+use super::ManifestError;
+use super::document::quote;
+use crate::ContentHash;
+
+/// Returns the SHA-256 of the manifest as canonical JSON (RFC 8785), without `checksum` and
+/// `signature`. Fields that this version does not know are part of it.
+pub(super) fn checksum(manifest: &Value) -> Result<ContentHash, ManifestError> {
+    let mut covered = manifest.clone();
+    if let Value::Object(map) = &mut covered {
+        map.remove("checksum");
+        map.remove("signature");
+    }
+    canonical(&covered).map(|bytes| ContentHash::of(&bytes))
+}
+
+/// Returns a value as canonical JSON.
+pub(super) fn canonical(value: &Value) -> Result<Vec<u8>, ManifestError> {
+    serde_json_canonicalizer::to_vec(value).map_err(|error| ManifestError::Json {
+        reason: error.to_string(),
+    })
+}
+
+/// Checks a file's name: it becomes part of a path when the file is restored.
+pub(super) fn file_name(field: &str, name: &str) -> Result<(), ManifestError> {
+    let is_valid = (1..=255).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+        && !name.contains("..")
+        && name != ".";
+    if is_valid {
+        return Ok(());
+    }
+    Err(ManifestError::Name {
+        field: field.into(),
+        value: quote(name),
+        expected: "1 to 255 letters, digits, `_`, `.`, `-`, without `..`",
+    })
+}

@@ -1,0 +1,168 @@
+//! Writes a manifest.
+
+use akosha_core::{SystemId, UploadId, time};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::{
+    CompressionFormat, FileEntry, Manifest, ManifestError, SegmentEntry, UnverifiedManifest,
+    UploadKind, UploadMetadata, Verification, check,
+};
+
+/// The format that is written.
+const VERSION: &str = "1.0";
+
+/// What a manifest is to say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ManifestDraft {
+    /// The upload.
+    pub upload_id: UploadId,
+    /// The system whose upload it is.
+    pub system_id: SystemId,
+    /// Why it is made.
+    pub kind: UploadKind,
+    /// The name of a snapshot.
+    pub name: Option<String>,
+    /// When the upload was begun.
+    pub uploaded_at: DateTime<Utc>,
+    /// The upload that this one continues.
+    pub parent: Option<UploadId>,
+    /// How the pieces of files are compressed; zstd where there are none, since segments are
+    /// compressed with it inside.
+    pub compression: Option<CompressionFormat>,
+    /// The segments.
+    pub segments: Vec<SegmentEntry>,
+    /// The files.
+    pub files: Vec<FileEntry>,
+    /// Who makes it.
+    pub metadata: UploadMetadata,
+}
+
+/// A manifest with the bytes that are to be stored.
+#[derive(Debug, Clone)]
+pub struct SealedManifest {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Its bytes: canonical JSON, the same for the same draft.
+    pub bytes: Bytes,
+}
+
+impl ManifestDraft {
+    /// Starts the manifest of an upload that brings what is new.
+    pub fn new(system_id: SystemId, upload_id: UploadId, uploaded_at: DateTime<Utc>) -> Self {
+        Self {
+            upload_id,
+            system_id,
+            kind: UploadKind::Sync,
+            name: None,
+            uploaded_at,
+            parent: None,
+            compression: Some(CompressionFormat::Zstd),
+            segments: Vec::new(),
+            files: Vec::new(),
+            metadata: UploadMetadata {
+                uploader: "akosha".into(),
+                uploader_version: env!("CARGO_PKG_VERSION").into(),
+                ..UploadMetadata::default()
+            },
+        }
+    }
+
+    /// Returns the rows in all segments together.
+    pub fn conversation_count(&self) -> u64 {
+        let rows = self.segments.iter().map(|segment| segment.rows);
+        rows.fold(0, u64::saturating_add)
+    }
+
+    /// Returns the sizes of all segments and, before compression, of all files together, in bytes.
+    pub fn total_size_bytes(&self) -> u64 {
+        let segments = self.segments.iter().map(|segment| segment.size_bytes);
+        let files = self.files.iter().map(|file| file.size_bytes);
+        segments.chain(files).fold(0, u64::saturating_add)
+    }
+
+    /// Makes the bytes with their checksum and passes them through the reader's checks.
+    ///
+    /// # Errors
+    /// Fails where a reader would refuse the manifest.
+    pub fn seal(&self) -> Result<SealedManifest, ManifestError> {
+        let mut value = self.to_json();
+        let checksum = check::checksum(&value)?;
+        value["checksum"] = checksum.to_string().into();
+        value["signature"] = Value::Null;
+        let bytes = check::canonical(&value)?;
+        let manifest = UnverifiedManifest::parse(&bytes)?.verify(&Verification {
+            system_id: &self.system_id,
+            upload_id: &self.upload_id,
+            now: self.uploaded_at,
+        })?;
+        Ok(SealedManifest {
+            manifest,
+            bytes: bytes.into(),
+        })
+    }
+
+    fn to_json(&self) -> Value {
+        let segments: Vec<Value> = self
+            .segments
+            .iter()
+            .map(|segment| {
+                json!({
+                    "path": segment.key(&self.system_id).to_string(),
+                    "sha256": segment.sha256,
+                    "size_bytes": segment.size_bytes,
+                    "rows": segment.rows,
+                    "min_seq": segment.min_seq,
+                    "max_seq": segment.max_seq,
+                })
+            })
+            .collect();
+        let mut metadata = json!({
+            "uploader": self.metadata.uploader,
+            "uploader_version": self.metadata.uploader_version,
+            "trigger": self.metadata.trigger,
+        });
+        if let Some(hostname) = &self.metadata.hostname {
+            metadata["hostname"] = hostname.as_str().into();
+        }
+        json!({
+            "version": VERSION,
+            "upload_id": self.upload_id,
+            "system_id": self.system_id,
+            "kind": self.kind.as_str(),
+            "name": self.name,
+            "uploaded_at": time::format(self.uploaded_at),
+            "parent": self.parent,
+            "conversation_count": self.conversation_count(),
+            "total_size_bytes": self.total_size_bytes(),
+            "compressed": self.compression.is_some(),
+            "compression_format": self.compression.map(CompressionFormat::as_str),
+            "segments": segments,
+            "files": self.files.iter().map(file).collect::<Vec<_>>(),
+            "encryption": null,
+            "metadata": metadata,
+        })
+    }
+}
+
+fn file(file: &FileEntry) -> Value {
+    let chunks: Vec<Value> = file
+        .chunks
+        .iter()
+        .map(|chunk| {
+            json!({
+                "sha256": chunk.sha256,
+                "size_bytes": chunk.size_bytes,
+                "stored_bytes": chunk.stored_bytes,
+            })
+        })
+        .collect();
+    json!({
+        "name": file.name,
+        "size_bytes": file.size_bytes,
+        "sha256": file.sha256,
+        "compression": file.compression.map(CompressionFormat::as_str),
+        "chunks": chunks,
+    })
+}

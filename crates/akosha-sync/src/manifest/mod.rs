@@ -1,0 +1,239 @@
+//! The manifest: what one upload consists of. It is written last, and what has none does not
+//! exist for readers.
+//!
+//! Bytes become a [`Manifest`] only through [`UnverifiedManifest::verify`]; a
+//! [`ManifestDraft`] becomes bytes only through [`ManifestDraft::seal`], which passes the same
+//! checks.
+
+mod check;
+mod document;
+mod draft;
+mod error;
+mod json;
+mod read;
+
+use akosha_core::{SystemId, UploadId};
+use chrono::{DateTime, TimeDelta, Utc};
+
+pub use draft::{ManifestDraft, SealedManifest};
+pub use error::ManifestError;
+pub use read::{UnverifiedManifest, Verification};
+
+use crate::ContentHash;
+use crate::vault::{Expected, VaultKey};
+
+/// Largest manifest in bytes: 64 MiB.
+pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+
+/// Most rows of one upload.
+pub const MAX_ROWS: u64 = 1_000_000;
+
+/// Most bytes of one upload: segments and files before compression.
+pub const MAX_TOTAL_BYTES: u64 = 100_000_000_000;
+
+/// Most segments of one upload.
+pub const MAX_SEGMENTS: usize = 10_000;
+
+/// Most files of one upload.
+pub const MAX_FILES: usize = 10_000;
+
+/// Most pieces of all files of one upload.
+pub const MAX_CHUNKS: usize = 250_000;
+
+/// Largest piece of a file in bytes before compression: 256 MiB.
+pub const MAX_CHUNK_BYTES: u64 = 256 << 20;
+
+/// Largest integer that every JSON reader holds exactly: 2^53 - 1.
+pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
+
+/// How far a manifest's time may be ahead of the reader's clock.
+pub const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+
+/// Why an upload was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadKind {
+    /// To bring what is new.
+    Sync,
+    /// To keep a state, by name or by schedule.
+    Snapshot,
+}
+
+impl UploadKind {
+    /// Returns the name in the manifest: `sync`, `snapshot`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Snapshot => "snapshot",
+        }
+    }
+}
+
+/// How pieces of files are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompressionFormat {
+    /// Zstandard.
+    Zstd,
+    /// Gzip.
+    Gzip,
+    /// LZ4 frames.
+    Lz4,
+}
+
+impl CompressionFormat {
+    /// Returns the name in the manifest: `zstd`, `gzip`, `lz4`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+            Self::Lz4 => "lz4",
+        }
+    }
+}
+
+/// A segment of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentEntry {
+    /// Hash of the object's bytes; it also gives the path.
+    pub sha256: ContentHash,
+    /// Size of the object in bytes.
+    pub size_bytes: u64,
+    /// Rows in it, at least 1.
+    pub rows: u64,
+    /// Lowest sequence number in it.
+    pub min_seq: i64,
+    /// Highest sequence number in it.
+    pub max_seq: i64,
+}
+
+impl SegmentEntry {
+    /// Returns the segment's key.
+    pub fn key(&self, system_id: &SystemId) -> VaultKey {
+        VaultKey::segment(system_id, self.sha256)
+    }
+
+    /// Returns what the segment's object must be.
+    pub fn expected(&self) -> Expected {
+        Expected {
+            sha256: self.sha256,
+            size_bytes: self.size_bytes,
+        }
+    }
+}
+
+/// A file of an upload. Reserved: this version writes none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Its name: 1 to 255 of `A-Z`, `a-z`, `0-9`, `_`, `.`, `-`, without `..`.
+    pub name: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Hash of its bytes.
+    pub sha256: ContentHash,
+    /// How its pieces are compressed, `None` where they are not.
+    pub compression: Option<CompressionFormat>,
+    /// Its pieces in their order.
+    pub chunks: Vec<ChunkEntry>,
+}
+
+/// A piece of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkEntry {
+    /// Hash of its bytes before compression; it also gives the path.
+    pub sha256: ContentHash,
+    /// Its size in bytes before compression.
+    pub size_bytes: u64,
+    /// Size of its object in bytes.
+    pub stored_bytes: u64,
+}
+
+/// Who made an upload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UploadMetadata {
+    /// The program, `akosha` for this one.
+    pub uploader: String,
+    /// Its version.
+    pub uploader_version: String,
+    /// The machine, where it is told.
+    pub hostname: Option<String>,
+    /// What asked for the upload: `manual`, `session_end`, ….
+    pub trigger: String,
+}
+
+/// A verified manifest: every rule holds. The objects that it names are yet to be checked against
+/// it, as they are read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    content: ManifestDraft,
+    checksum: ContentHash,
+    signature: Option<String>,
+}
+
+impl Manifest {
+    /// Returns the upload's id.
+    pub fn upload_id(&self) -> &UploadId {
+        &self.content.upload_id
+    }
+
+    /// Returns the system whose upload it is.
+    pub fn system_id(&self) -> &SystemId {
+        &self.content.system_id
+    }
+
+    /// Returns why the upload was made.
+    pub fn kind(&self) -> UploadKind {
+        self.content.kind
+    }
+
+    /// Returns the name that a snapshot was given.
+    pub fn name(&self) -> Option<&str> {
+        self.content.name.as_deref()
+    }
+
+    /// Returns when the upload was begun, by the uploader's clock.
+    pub fn uploaded_at(&self) -> DateTime<Utc> {
+        self.content.uploaded_at
+    }
+
+    /// Returns the upload that this one continues.
+    pub fn parent(&self) -> Option<&UploadId> {
+        self.content.parent.as_ref()
+    }
+
+    /// Returns the rows in all segments together.
+    pub fn conversation_count(&self) -> u64 {
+        self.content.conversation_count()
+    }
+
+    /// Returns the sizes of all segments and, before compression, of all files together, in bytes.
+    pub fn total_size_bytes(&self) -> u64 {
+        self.content.total_size_bytes()
+    }
+
+    /// Returns the segments.
+    pub fn segments(&self) -> &[SegmentEntry] {
+        &self.content.segments
+    }
+
+    /// Returns the files.
+    pub fn files(&self) -> &[FileEntry] {
+        &self.content.files
+    }
+
+    /// Returns who made the upload.
+    pub fn metadata(&self) -> &UploadMetadata {
+        &self.content.metadata
+    }
+
+    /// Returns the checksum.
+    pub fn checksum(&self) -> ContentHash {
+        self.checksum
+    }
+
+    /// Returns the signature as written. Reserved: this version neither makes nor checks any.
+    pub fn signature(&self) -> Option<&str> {
+        self.signature.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! Reads a manifest: bytes, then JSON, then every check, then a [`Manifest`].
+
+use std::collections::HashSet;
+
+use akosha_core::{SystemId, UploadId, time};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::document::{Object, quote};
+use super::{
+    ChunkEntry, CompressionFormat, FileEntry, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_CLOCK_SKEW,
+    MAX_FILES, MAX_MANIFEST_BYTES, MAX_ROWS, MAX_SAFE_INTEGER, MAX_SEGMENTS, MAX_TOTAL_BYTES,
+    Manifest, ManifestDraft, ManifestError, SegmentEntry, UploadKind, UploadMetadata, check, json,
+};
+
+/// What a manifest is verified against.
+#[derive(Debug, Clone)]
+pub struct Verification<'a> {
+    /// The system that the manifest's key names.
+    pub system_id: &'a SystemId,
+    /// The upload that the manifest's key names.
+    pub upload_id: &'a UploadId,
+    /// The present time.
+    pub now: DateTime<Utc>,
+}
+
+/// A manifest as it came: JSON, of which nothing is known yet.
+#[derive(Debug, Clone)]
+pub struct UnverifiedManifest {
+    value: Value,
+}
+
+impl UnverifiedManifest {
+    /// Reads bytes as JSON. Takes up to some seconds for the largest manifests: call it on a
+    /// blocking thread.
+    ///
+    /// # Errors
+    /// Fails where they are more than [`MAX_MANIFEST_BYTES`] or not JSON with one meaning.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let size = bytes.len() as u64;
+        if size > MAX_MANIFEST_BYTES {
+            return Err(ManifestError::TooLarge { size });
+        }
+        match json::parse(bytes) {
+            Ok(value) => Ok(Self { value }),
+            Err(reason) => Err(ManifestError::Json { reason }),
+        }
+    }
+
+    /// Checks everything that can be checked without the objects that the manifest names.
+    ///
+    /// # Errors
+    /// Names the first rule that is broken, the field and its value.
+    pub fn verify(self, against: &Verification<'_>) -> Result<Manifest, ManifestError> {
+        let top = Object::new(&self.value, String::new())?;
+        check_version(&top)?;
+        let (system_id, upload_id) = place(&top, against)?;
+        let found = top.hash("checksum")?;
+        let computed = check::checksum(&self.value)?;
+        if found != computed {
+            return Err(ManifestError::Checksum { found, computed });
+        }
+        if top.get("encryption").is_some() {
+            return Err(ManifestError::Encrypted);
+        }
+        let uploaded_at = uploaded_at(&top, against.now)?;
+        let compression = compression(&top)?;
+        let content = ManifestDraft {
+            kind: kind(&top)?,
+            name: optional_name(&top)?,
+            uploaded_at,
+            parent: parent(&top)?,
+            segments: segments(&top, &system_id)?,
+            files: files(&top, compression)?,
+            compression,
+            metadata: metadata(&top)?,
+            upload_id,
+            system_id,
+        };
+        let rows = top.count("conversation_count", 0, MAX_ROWS)?;
+        let bytes = top.count("total_size_bytes", 0, MAX_TOTAL_BYTES)?;
+        total("conversation_count", rows, content.conversation_count())?;
+        total("total_size_bytes", bytes, content.total_size_bytes())?;
+        Ok(Manifest {
+            content,
+            checksum: found,
+            signature: bounded_text(&top, "signature", 4096)?.map(str::to_owned),
+        })
+    }
+}
+
+fn total(field: &str, value: u64, sum: u64) -> Result<(), ManifestError> {
+    if value == sum {
+        return Ok(());
+    }
+    Err(ManifestError::Total {
+        field: field.into(),
+        value,
+        sum,
+    })
+}
+
+fn check_version(top: &Object<'_>) -> Result<(), ManifestError> {
+    let text = top.text("version")?;
+    let value = quote(text);
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once('.') {
+        Some((major, minor)) if is_number(major) && is_number(minor) && text.len() <= 20 => {
+            if major == "1" {
+                Ok(())
+            } else {
+                Err(ManifestError::UnknownMajor { value })
+            }
+        }
+        _ => Err(ManifestError::Version { value }),
+    }
+}
+
+fn place(
+    top: &Object<'_>,
+    against: &Verification<'_>,
+) -> Result<(SystemId, UploadId), ManifestError> {
+    let system_id: SystemId = top
+        .text("system_id")?
+        .parse()
+        .map_err(|error| ManifestError::id("system_id", error))?;
+    let upload_id: UploadId = top
+        .text("upload_id")?
+        .parse()
+        .map_err(|error| ManifestError::id("upload_id", error))?;
+    for (field, found, expected) in [
+        ("system_id", system_id.as_str(), against.system_id.as_str()),
+        ("upload_id", upload_id.as_str(), against.upload_id.as_str()),
+    ] {
+        if found != expected {
+            return Err(ManifestError::WrongPlace {
+                field,
+                found: found.into(),
+                expected: expected.into(),
+            });
+        }
+    }
+    Ok((system_id, upload_id))
+}
+
+fn uploaded_at(top: &Object<'_>, now: DateTime<Utc>) -> Result<DateTime<Utc>, ManifestError> {
+    let text = top.text("uploaded_at")?;
+    let at = time::parse(text).map_err(|error| ManifestError::id("uploaded_at", error))?;
+    if at - now > MAX_CLOCK_SKEW {
+        return Err(ManifestError::InFuture {
+            uploaded_at: time::format(at),
+            now: time::format(now),
+        });
+    }
+    Ok(at)
+}
+
+fn kind(top: &Object<'_>) -> Result<UploadKind, ManifestError> {
+    let text = top.text("kind")?;
+    [UploadKind::Sync, UploadKind::Snapshot]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| ManifestError::Type {
+            field: "kind".into(),
+            found: format!("`{}`", quote(text)),
+            expected: "`sync` or `snapshot`",
+        })
+}
+
+/// Returns a text of at most `limit` bytes without control characters.
+fn bounded_text<'a>(
+    object: &Object<'a>,
+    field: &str,
+    limit: usize,
+) -> Result<Option<&'a str>, ManifestError> {
+    let text = object.optional_text(field)?;
+    match text {
+        Some(text) if text.len() > limit || text.chars().any(char::is_control) => {
+            Err(ManifestError::Name {
+                field: object.name(field),
+                value: quote(text),
+                expected: "short text without control characters",
+            })
+        }
+        text => Ok(text),
+    }
+}
+
+fn optional_name(top: &Object<'_>) -> Result<Option<String>, ManifestError> {
+    Ok(bounded_text(top, "name", 255)?.map(str::to_owned))
+}
+
+fn parent(top: &Object<'_>) -> Result<Option<UploadId>, ManifestError> {
+    let text = top.optional_text("parent")?;
+    let parent = text.map(str::parse).transpose();
+    parent.map_err(|error| ManifestError::id("parent", error))
+}
+
+fn compression(top: &Object<'_>) -> Result<Option<CompressionFormat>, ManifestError> {
+    let compressed = top.boolean("compressed")?;
+    let format = top.compression("compression_format")?;
+    if compressed == format.is_some() {
+        return Ok(format);
+    }
+    Err(ManifestError::Compression {
+        field: "compressed".into(),
+        value: compressed.to_string(),
+        other: match format {
+            Some(format) => format!("`compression_format` `{}`", format.as_str()),
+            None => "`compression_format` null".into(),
+        },
+    })
+}
+
+fn segments(top: &Object<'_>, system_id: &SystemId) -> Result<Vec<SegmentEntry>, ManifestError> {
+    let mut seen = HashSet::new();
+    let segments = top.objects("segments", MAX_SEGMENTS)?;
+    segments
+        .iter()
+        .map(|segment| {
+            let entry = SegmentEntry {
+                sha256: segment.hash("sha256")?,
+                size_bytes: segment.count("size_bytes", 1, MAX_TOTAL_BYTES)?,
+                rows: segment.count("rows", 1, MAX_ROWS)?,
+                min_seq: segment.integer("min_seq", 0, MAX_SAFE_INTEGER)?,
+                max_seq: segment.integer("max_seq", 0, MAX_SAFE_INTEGER)?,
+            };
+            let expected = entry.key(system_id).to_string();
+            let path = segment.text("path")?;
+            if path != expected {
+                return Err(ManifestError::Path {
+                    field: segment.name("path"),
+                    value: quote(path),
+                    expected,
+                });
+            }
+            if entry.min_seq > entry.max_seq {
+                return Err(ManifestError::SeqOrder {
+                    field: segment.name("min_seq"),
+                    min_seq: entry.min_seq,
+                    max_seq: entry.max_seq,
+                });
+            }
+            if !seen.insert(entry.sha256) {
+                return Err(ManifestError::Duplicate {
+                    field: "segments",
+                    value: entry.sha256.to_string(),
+                });
+            }
+            Ok(entry)
+        })
+        .collect()
+}
+
+fn files(
+    top: &Object<'_>,
+    format: Option<CompressionFormat>,
+) -> Result<Vec<FileEntry>, ManifestError> {
+    let mut seen = HashSet::new();
+    let mut chunks_left = MAX_CHUNKS;
+    let mut files = Vec::new();
+    for file in top.objects("files", MAX_FILES)? {
+        let name = file.text("name")?;
+        check::file_name(&file.name("name"), name)?;
+        if !seen.insert(name) {
+            return Err(ManifestError::Duplicate {
+                field: "files",
+                value: name.into(),
+            });
+        }
+        let compression = file.compression("compression")?;
+        if compression.is_some() && compression != format {
+            return Err(ManifestError::Compression {
+                field: file.name("compression"),
+                value: compression.map_or("null", CompressionFormat::as_str).into(),
+                other: "`compression_format`".into(),
+            });
+        }
+        let chunks = chunks(&file, compression, &mut chunks_left)?;
+        let size_bytes = file.count("size_bytes", 0, MAX_TOTAL_BYTES)?;
+        let sum = chunks.iter().map(|chunk| chunk.size_bytes).sum();
+        total(&file.name("size_bytes"), size_bytes, sum)?;
+        files.push(FileEntry {
+            name: name.to_owned(),
+            size_bytes,
+            sha256: file.hash("sha256")?,
+            compression,
+            chunks,
+        });
+    }
+    Ok(files)
+}
+
+fn chunks(
+    file: &Object<'_>,
+    compression: Option<CompressionFormat>,
+    left: &mut usize,
+) -> Result<Vec<ChunkEntry>, ManifestError> {
+    let chunks = file.objects("chunks", *left)?;
+    *left -= chunks.len();
+    chunks
+        .iter()
+        .map(|chunk| {
+            let size_bytes = chunk.count("size_bytes", 1, MAX_CHUNK_BYTES)?;
+            // No compression format in use makes data larger than by a small part.
+            let most = size_bytes + size_bytes / 8 + 4096;
+            let entry = ChunkEntry {
+                sha256: chunk.hash("sha256")?,
+                size_bytes,
+                stored_bytes: chunk.count("stored_bytes", 1, most)?,
+            };
+            if compression.is_none() {
+                total(&chunk.name("stored_bytes"), entry.stored_bytes, size_bytes)?;
+            }
+            Ok(entry)
+        })
+        .collect()
+}
+
+fn metadata(top: &Object<'_>) -> Result<UploadMetadata, ManifestError> {
+    let metadata = top.object("metadata")?;
+    let text = |field| bounded_text(&metadata, field, 255);
+    Ok(UploadMetadata {
+        uploader: text("uploader")?.unwrap_or_default().into(),
+        uploader_version: text("uploader_version")?.unwrap_or_default().into(),
+        hostname: text("hostname")?.map(str::to_owned),
+        trigger: text("trigger")?.unwrap_or_default().into(),
+    })
+}

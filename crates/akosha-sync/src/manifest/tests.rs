@@ -1,0 +1,320 @@
+//! Round trips, every check, and hostile bytes.
+
+use akosha_core::{SystemId, UploadId, time};
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::ContentHash;
+
+fn system() -> SystemId {
+    "laptop".parse().unwrap()
+}
+
+fn upload() -> UploadId {
+    "20260102_030405_laptop_00000a".parse().unwrap()
+}
+
+fn now() -> DateTime<Utc> {
+    time::parse("2026-01-02T03:04:05Z").unwrap()
+}
+
+fn draft() -> ManifestDraft {
+    let mut draft = ManifestDraft::new(system(), upload(), now());
+    draft.segments = vec![SegmentEntry {
+        sha256: ContentHash::of(b"segment"),
+        size_bytes: 1000,
+        rows: 3,
+        min_seq: 1,
+        max_seq: 9,
+    }];
+    draft.files = vec![FileEntry {
+        name: "reflection.duckdb".into(),
+        size_bytes: 70,
+        sha256: ContentHash::of(b"file"),
+        compression: Some(CompressionFormat::Zstd),
+        chunks: vec![
+            ChunkEntry {
+                sha256: ContentHash::of(b"1"),
+                size_bytes: 40,
+                stored_bytes: 20,
+            },
+            ChunkEntry {
+                sha256: ContentHash::of(b"2"),
+                size_bytes: 30,
+                stored_bytes: 15,
+            },
+        ],
+    }];
+    draft.metadata.hostname = Some("les.local".into());
+    draft.metadata.trigger = "manual".into();
+    draft
+}
+
+fn verify(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+    UnverifiedManifest::parse(bytes)?.verify(&Verification {
+        system_id: &system(),
+        upload_id: &upload(),
+        now: now(),
+    })
+}
+
+fn value() -> Value {
+    serde_json::from_slice(&draft().seal().unwrap().bytes).unwrap()
+}
+
+/// Returns the bytes of a changed manifest with a checksum that fits.
+fn resealed(mut value: Value) -> Vec<u8> {
+    value["checksum"] = check::checksum(&value).unwrap().to_string().into();
+    serde_json::to_vec(&value).unwrap()
+}
+
+fn changed(edit: impl FnOnce(&mut Value)) -> Result<Manifest, ManifestError> {
+    let mut value = value();
+    edit(&mut value);
+    verify(&resealed(value))
+}
+
+#[test]
+fn a_sealed_manifest_verifies_as_what_it_was() {
+    let draft = draft();
+    let sealed = draft.seal().unwrap();
+    assert_eq!(verify(&sealed.bytes), Ok(sealed.manifest.clone()));
+    assert_eq!(draft.seal().unwrap().bytes, sealed.bytes);
+    let manifest = sealed.manifest;
+    assert_eq!(manifest.conversation_count(), 3);
+    assert_eq!(manifest.total_size_bytes(), 1070);
+    assert_eq!(manifest.segments(), draft.segments);
+    assert_eq!(manifest.files(), draft.files);
+    assert_eq!(manifest.metadata(), &draft.metadata);
+    assert_eq!(manifest.signature(), None);
+}
+
+/// Computed with another program: Python's `json` and `hashlib` over sorted keys.
+#[test]
+fn the_checksum_is_that_of_canonical_json() {
+    let text = br#"{"z": 1, "a": {"c": [1.0, 1e2], "b": "\u00e9\u20ac"}, "checksum": "x", "signature": "y"}"#;
+    let value = json::parse(text).unwrap();
+    assert_eq!(
+        check::checksum(&value).unwrap(),
+        ContentHash::of(r#"{"a":{"b":"é€","c":[1,100]},"z":1}"#.as_bytes())
+    );
+}
+
+#[test]
+fn newer_minor_versions_with_more_fields_are_read() {
+    let manifest = changed(|value| {
+        value["version"] = "1.7".into();
+        value["later"] = json!({"ratio": 0.1, "tiny": 5e-324, "list": [1, null]});
+        value["segments"][0]["later"] = 1.into();
+    });
+    assert!(manifest.is_ok(), "{manifest:?}");
+    // Fields that are not known are still covered.
+    let mut value = value();
+    value["later"] = 1.into();
+    let bytes = serde_json::to_vec(&value).unwrap();
+    assert!(matches!(verify(&bytes), Err(ManifestError::Checksum { .. })));
+}
+
+#[test]
+fn times_are_utc_and_not_from_the_future() {
+    let at = |text: &str| changed(|value| value["uploaded_at"] = text.into());
+    assert_eq!(at("2026-01-02T03:04:05").unwrap().uploaded_at(), now());
+    assert!(at("1999-01-01").is_ok());
+    assert!(at("2026-01-02T03:09:05Z").is_ok());
+    let late = at("2026-01-02T03:09:06Z");
+    assert!(matches!(late, Err(ManifestError::InFuture { .. })), "{late:?}");
+    assert!(matches!(at("soon"), Err(ManifestError::Id { .. })));
+}
+
+#[test]
+fn each_broken_rule_has_its_error() {
+    use ManifestError as E;
+    type Check = fn(&E) -> bool;
+    let range: Check = |error| matches!(error, E::Range { .. });
+    let wrong_type: Check = |error| matches!(error, E::Type { .. });
+    let total: Check = |error| matches!(error, E::Total { .. });
+    let id: Check = |error| matches!(error, E::Id { .. });
+    let name: Check = |error| matches!(error, E::Name { .. });
+    let path: Check = |error| matches!(error, E::Path { .. });
+    let compression: Check = |error| matches!(error, E::Compression { .. });
+    let other_path = format!("systems/other/segments/{}.parquet", ContentHash::of(b"segment"));
+    let cases: Vec<(&str, Value, Check, &str)> = vec![
+        ("/version", json!("1"), |e| matches!(e, E::Version { .. }), "version"),
+        ("/version", json!("1.0\n"), |e| matches!(e, E::Version { .. }), "version"),
+        ("/version", json!("2.0"), |e| matches!(e, E::UnknownMajor { .. }), "version"),
+        ("/version", json!("01.0"), |e| matches!(e, E::UnknownMajor { .. }), "version"),
+        ("/version", json!(1.0), wrong_type, "version"),
+        ("/system_id", json!("other"), |e| matches!(e, E::WrongPlace { .. }), "system_id"),
+        ("/system_id", json!("laptop\n"), id, "system_id"),
+        ("/upload_id", json!("x"), |e| matches!(e, E::WrongPlace { .. }), "upload_id"),
+        ("/upload_id", json!("../x"), id, "upload_id"),
+        ("/kind", json!("backup"), wrong_type, "kind"),
+        ("/name", json!("a\nb"), name, "name"),
+        ("/parent", json!("a/b"), id, "parent"),
+        ("/conversation_count", json!(-1), range, "conversation_count"),
+        ("/conversation_count", json!(1_000_001), range, "conversation_count"),
+        ("/conversation_count", json!("3"), wrong_type, "conversation_count"),
+        ("/conversation_count", json!(3.5), wrong_type, "conversation_count"),
+        ("/conversation_count", json!(4), total, "conversation_count"),
+        ("/total_size_bytes", json!(100_000_000_001_u64), range, "total_size_bytes"),
+        ("/total_size_bytes", json!(1000), total, "total_size_bytes"),
+        ("/compressed", json!(false), compression, "compressed"),
+        ("/compression_format", json!(null), compression, "compressed"),
+        ("/compression_format", json!("brotli"), wrong_type, "compression_format"),
+        ("/compression_format", json!("gzip"), compression, "files[0].compression"),
+        ("/segments", json!({}), wrong_type, "segments"),
+        ("/segments/0", json!(1), wrong_type, "segments[0]"),
+        ("/segments/0/path", json!(other_path), path, "segments[0].path"),
+        ("/segments/0/path", json!("../../etc/passwd"), path, "segments[0].path"),
+        ("/segments/0/sha256", json!("A"), id, "segments[0].sha256"),
+        ("/segments/0/rows", json!(0), range, "segments[0].rows"),
+        ("/segments/0/rows", json!(2), total, "conversation_count"),
+        ("/segments/0/size_bytes", json!(0), range, "segments[0].size_bytes"),
+        ("/segments/0/min_seq", json!(-1), range, "segments[0].min_seq"),
+        ("/segments/0/min_seq", json!(10), |e| matches!(e, E::SeqOrder { .. }), "segments[0]"),
+        ("/files/0/name", json!("../x"), name, "files[0].name"),
+        ("/files/0/name", json!("a/b"), name, "files[0].name"),
+        ("/files/0/name", json!("a\n"), name, "files[0].name"),
+        ("/files/0/name", json!("x".repeat(256)), name, "files[0].name"),
+        ("/files/0/size_bytes", json!(71), total, "files[0].size_bytes"),
+        ("/files/0/sha256", json!(null), wrong_type, "files[0].sha256"),
+        ("/files/0/compression", json!(null), total, "files[0].chunks[0].stored_bytes"),
+        ("/files/0/compression", json!("gzip"), compression, "files[0].compression"),
+        ("/files/0/chunks/0/size_bytes", json!(0), range, "files[0].chunks[0].size_bytes"),
+        ("/files/0/chunks/0/stored_bytes", json!(1 << 40), range, "files[0].chunks[0].stored_bytes"),
+        ("/encryption", json!({}), |e| matches!(e, E::Encrypted), "encryption"),
+        ("/metadata", json!([]), wrong_type, "metadata"),
+        ("/metadata/trigger", json!(1), wrong_type, "metadata.trigger"),
+        ("/signature", json!(1), wrong_type, "signature"),
+    ];
+    for (pointer, new, check, field) in cases {
+        let result = changed(|value| *value.pointer_mut(pointer).unwrap() = new.clone());
+        let error = result.expect_err(pointer);
+        assert!(check(&error), "{pointer} {new}: {error:?}");
+        assert!(error.to_string().contains(field), "{pointer} {new}: {error}");
+        assert!(error.to_string().len() < 400, "{error}");
+    }
+}
+
+#[test]
+fn missing_and_doubled_things_are_named() {
+    for field in ["version", "uploaded_at", "segments", "files", "compressed", "metadata", "kind"] {
+        let result = changed(|value| {
+            value.as_object_mut().unwrap().remove(field);
+        });
+        assert_eq!(result, Err(ManifestError::Missing { field: field.into() }));
+    }
+    let result = changed(|value| {
+        let segment = value["segments"][0].clone();
+        value["segments"].as_array_mut().unwrap().push(segment);
+        value["conversation_count"] = 6.into();
+    });
+    assert!(matches!(result, Err(ManifestError::Duplicate { field: "segments", .. })));
+    let result = changed(|value| {
+        let file = value["files"][0].clone();
+        value["files"].as_array_mut().unwrap().push(file);
+    });
+    assert!(matches!(result, Err(ManifestError::Duplicate { field: "files", .. })));
+    let result = changed(|value| value["segments"] = json!(vec![json!({}); MAX_SEGMENTS + 1]));
+    assert!(matches!(result, Err(ManifestError::TooMany { field: "segments", .. })));
+}
+
+#[test]
+fn only_a_checksum_in_lower_case_counts() {
+    let mut value = value();
+    for wrong in [
+        json!(value["checksum"].as_str().unwrap().to_uppercase()),
+        json!(""),
+        json!(null),
+    ] {
+        value["checksum"] = wrong;
+        assert!(verify(&serde_json::to_vec(&value).unwrap()).is_err());
+    }
+    // The signature is not covered, and is carried.
+    let mut value = self::value();
+    value["signature"] = "abc".into();
+    let manifest = verify(&serde_json::to_vec(&value).unwrap()).unwrap();
+    assert_eq!(manifest.signature(), Some("abc"));
+}
+
+#[test]
+fn what_a_reader_would_refuse_is_not_sealed() {
+    let mut ahead = draft();
+    ahead.segments[0].rows = MAX_ROWS + 1;
+    assert!(ahead.seal().is_err());
+    let mut named = draft();
+    named.files[0].name = "../x".into();
+    assert!(named.seal().is_err());
+}
+
+#[test]
+fn refusals_that_time_heals_are_known() {
+    let encrypted = changed(|value| value["encryption"] = json!({"scheme": "x"}));
+    assert!(encrypted.unwrap_err().may_pass_later());
+    let mut late = draft();
+    late.uploaded_at = now() + TimeDelta::hours(1);
+    let error = verify(&late.seal().unwrap().bytes).unwrap_err();
+    assert!(error.may_pass_later());
+    assert!(!changed(|value| value["kind"] = json!(1)).unwrap_err().may_pass_later());
+}
+
+#[test]
+fn no_turned_bit_verifies() {
+    let bytes = draft().seal().unwrap().bytes;
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut changed = bytes.to_vec();
+            changed[at] ^= 1 << bit;
+            // White space and the signature do not count; here there is neither.
+            assert!(verify(&changed).is_err(), "byte {at} bit {bit}");
+        }
+    }
+    for len in 0..bytes.len() {
+        assert!(verify(&bytes[..len]).is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_verify(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
+        prop_assert!(verify(&bytes).is_err());
+    }
+
+    #[test]
+    fn random_json_never_panics(text in "[\\[\\]{}\":,0-9a-e.+\\-\\\\ ]{0,120}") {
+        prop_assert!(verify(text.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn any_draft_comes_back(
+        segments in proptest::collection::vec((1..1000_u64, 1..1000_u64, 0..1000_i64, 0..1000_i64), 0..20),
+        name in proptest::option::of("[^\\p{C}]{0,60}"),
+        host in proptest::option::of("[^\\p{C}]{0,60}"),
+        is_snapshot: bool,
+    ) {
+        let mut draft = draft();
+        draft.segments = segments
+            .into_iter()
+            .enumerate()
+            .map(|(at, (size_bytes, rows, seq, more))| SegmentEntry {
+                sha256: ContentHash::of(&at.to_le_bytes()),
+                size_bytes,
+                rows,
+                min_seq: seq,
+                max_seq: seq + more,
+            })
+            .collect();
+        draft.name = name;
+        draft.metadata.hostname = host;
+        if is_snapshot {
+            draft.kind = UploadKind::Snapshot;
+        }
+        let sealed = draft.seal().unwrap();
+        let manifest = verify(&sealed.bytes).unwrap();
+        prop_assert_eq!(manifest.name(), draft.name.as_deref());
+        prop_assert_eq!(manifest.segments(), &draft.segments[..]);
+        prop_assert_eq!(manifest, sealed.manifest);
+    }
+}

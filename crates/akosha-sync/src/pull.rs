@@ -1,0 +1,158 @@
+//! Pull: finds the uploads that this store has not seen, verifies them and merges them.
+
+mod discover;
+mod upload;
+
+use std::time::Instant;
+
+use akosha_core::{SystemId, UploadId};
+use akosha_store::{Merged, Store};
+use futures::{StreamExt, stream};
+use serde::Serialize;
+
+use crate::disk::on_disk;
+use crate::vault::Vault;
+use crate::{Progress, ProgressState, SyncError};
+
+use upload::{Fault, Outcome};
+
+/// Uploads in work at once. Their rows are merged one after another; the network is what waits.
+const IN_FLIGHT: usize = 4;
+
+/// What a pull did, as `akosha pull --json` answers it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct PullReport {
+    /// Whether every upload that was seen is merged whole.
+    pub success: bool,
+    /// Uploads that were not merged before.
+    pub uploads_seen: u64,
+    /// Uploads that are merged now.
+    pub uploads_merged: u64,
+    /// Memories that were not here before.
+    pub memories_added: u64,
+    /// Memories that have a newer revision now.
+    pub memories_updated: u64,
+    /// Changes that were here already, or that only filled in history.
+    pub memories_skipped: u64,
+    /// What was set aside in this pull.
+    pub quarantined: Vec<QuarantinedUpload>,
+    /// Bytes received.
+    pub bytes_transferred: u64,
+    /// Seconds that it took.
+    pub duration_seconds: f64,
+    /// What went wrong with the whole; what was merged before stays.
+    pub error: Option<String>,
+}
+
+/// An upload, or one memory of it, that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QuarantinedUpload {
+    /// The upload.
+    pub upload_id: String,
+    /// The system under which it lies.
+    pub system_id: String,
+    /// Why; names the memory where only one is set aside.
+    pub reason: String,
+}
+
+impl PullReport {
+    fn add(&mut self, merged: Merged) {
+        self.memories_added += merged.added;
+        self.memories_updated += merged.updated;
+        self.memories_skipped += merged.skipped;
+    }
+}
+
+/// Pulls the named systems, or all where none is named.
+pub(crate) async fn run(
+    vault: &Vault,
+    store: &Store,
+    systems: &[SystemId],
+    progress: &dyn Progress,
+) -> Result<PullReport, SyncError> {
+    let started = Instant::now();
+    let mut report = PullReport::default();
+    let found = discover::uploads(vault, store, systems).await?;
+    report.uploads_seen = found.len() as u64;
+    let mut work = stream::iter(found)
+        .map(async |(system_id, upload_id)| {
+            let outcome = upload::pull(vault, store, &system_id, &upload_id).await;
+            (system_id, upload_id, outcome)
+        })
+        .buffer_unordered(IN_FLIGHT);
+    while let Some((system_id, upload_id, outcome)) = work.next().await {
+        match outcome {
+            Ok(outcome) => settle(store, &mut report, &system_id, &upload_id, outcome).await?,
+            Err(Fault::Upload(reason)) => {
+                set_aside(store, &mut report, &system_id, &upload_id, None, reason).await?;
+            }
+            Err(Fault::Whole(error)) => {
+                report.error.get_or_insert_with(|| error.to_string());
+                // A store that refuses one upload refuses all; a vault may be busy for once.
+                if !error.is_retryable() {
+                    return Err(error);
+                }
+            }
+        }
+        progress.update(ProgressState {
+            bytes: report.bytes_transferred,
+            memories: report.memories_added + report.memories_updated + report.memories_skipped,
+            ..ProgressState::default()
+        });
+    }
+    drop(work);
+    report.success = report.error.is_none() && report.quarantined.is_empty();
+    report.duration_seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Notes a merged upload, and sets aside the memories of it that could not be merged.
+async fn settle(
+    store: &Store,
+    report: &mut PullReport,
+    system_id: &SystemId,
+    upload_id: &UploadId,
+    outcome: Outcome,
+) -> Result<(), SyncError> {
+    report.uploads_merged += 1;
+    report.bytes_transferred += outcome.bytes;
+    report.add(outcome.merged);
+    for (item, reason) in outcome.refused {
+        set_aside(store, report, system_id, upload_id, Some(item), reason).await?;
+    }
+    let (system_id, upload_id) = (system_id.clone(), upload_id.clone());
+    on_disk(store, move |store| {
+        store.record_upload(&upload_id, &system_id, outcome.rows)
+    })
+    .await
+}
+
+async fn set_aside(
+    store: &Store,
+    report: &mut PullReport,
+    system_id: &SystemId,
+    upload_id: &UploadId,
+    item: Option<String>,
+    reason: String,
+) -> Result<(), SyncError> {
+    tracing::warn!(%system_id, %upload_id, item, reason, "set aside");
+    let shown = match &item {
+        Some(item) => format!("memory `{item}`: {reason}"),
+        None => reason.clone(),
+    };
+    report.quarantined.push(QuarantinedUpload {
+        upload_id: upload_id.to_string(),
+        system_id: system_id.to_string(),
+        reason: shown,
+    });
+    let (system_id, upload_id) = (system_id.clone(), upload_id.clone());
+    on_disk(store, move |store| {
+        store.quarantine(
+            upload_id.as_str(),
+            system_id.as_str(),
+            item.as_deref(),
+            &reason,
+        )
+    })
+    .await
+}

@@ -1,0 +1,221 @@
+//! What `akosha_sync_status` answers.
+
+use akosha_core::time;
+use akosha_store::{Store, Target};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::disk::on_disk;
+use crate::vault::Vault;
+use crate::{Availability, CloudSync, HttpSync, SyncError, SyncMethod, Syncer};
+
+/// The state of sync on this node.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SyncStatus {
+    /// Whether a bucket is set.
+    pub cloud_configured: bool,
+    /// This node's id.
+    pub system_id: String,
+    /// Whether a sync may use the cloud.
+    pub should_use_cloud: bool,
+    /// Whether a sync may use HTTP.
+    pub should_use_http: bool,
+    /// `auto`, `cloud` or `http`.
+    pub force_method: String,
+    /// Whether HTTP is tried when the cloud fails.
+    pub enable_fallback: bool,
+    /// Whether a session's end queues a sync.
+    pub upload_on_session_end: bool,
+    /// The 13 main settings.
+    pub configuration: Map<String, Value>,
+    /// What is wrong with the configuration.
+    pub configuration_errors: Vec<String>,
+    /// The methods and whether they can work now.
+    pub methods: Vec<MethodStatus>,
+    /// The queue.
+    pub queue: QueueStatus,
+    /// What is not synced yet.
+    pub lag: Lag,
+    /// The vault.
+    pub vault: VaultStatus,
+}
+
+/// A method and whether it can work now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MethodStatus {
+    /// `cloud` or `http`.
+    pub method: &'static str,
+    /// Whether it can work now.
+    pub available: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// The state of the queue.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QueueStatus {
+    /// Jobs that wait.
+    pub pending: u64,
+    /// Jobs in work.
+    pub running: u64,
+    /// Jobs that failed for good.
+    pub parked: u64,
+    /// When a job last succeeded.
+    pub last_success_at: Option<String>,
+    /// What the last failure since then said.
+    pub last_error: Option<String>,
+}
+
+/// What is not synced yet to the first method that may be used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Lag {
+    /// Changes that are not acknowledged.
+    pub unsynced_memories: u64,
+    /// When the oldest of them was stored.
+    pub oldest_unsynced_at: Option<String>,
+}
+
+/// The vault and this node's newest upload in it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct VaultStatus {
+    /// Its address without credentials; `None` where no bucket is set.
+    pub url: Option<String>,
+    /// The newest acknowledged upload.
+    pub last_upload_id: Option<String>,
+    /// When that upload was read back and found right.
+    pub verified_at: Option<String>,
+}
+
+impl Syncer {
+    /// Returns the state of sync: settings, methods with their availability, queue, lag, vault.
+    /// Asks the methods at the same time, each for at most a second.
+    ///
+    /// # Errors
+    /// Fails where the store does.
+    pub async fn status(&self) -> Result<SyncStatus, SyncError> {
+        let config = &self.config().config;
+        let (cloud, http) = tokio::join!(self.cloud_status(), self.http_status());
+        let vault = Vault::open(config).ok();
+        let url = vault.as_ref().map(Vault::url);
+        let cloud_target = vault.as_ref().map(CloudSync::target);
+        let first = match &cloud_target {
+            Some(target) if config.should_use_cloud() => target.clone(),
+            _ => HttpSync::target(&config.akosha_url),
+        };
+        let (queue, lag, vault) = on_disk(self.store(), move |store| {
+            Ok((
+                queue_status(store)?,
+                lag_behind(store, &first)?,
+                vault_status(store, url, cloud_target.as_ref())?,
+            ))
+        })
+        .await?;
+        let configuration = config.sync_fields();
+        let force_method = configuration.get("force_method").and_then(Value::as_str);
+        Ok(SyncStatus {
+            cloud_configured: !config.cloud_bucket.is_empty(),
+            system_id: config.system_id.to_string(),
+            should_use_cloud: config.should_use_cloud(),
+            should_use_http: config.should_use_http(),
+            force_method: force_method.unwrap_or("auto").to_owned(),
+            enable_fallback: config.enable_fallback,
+            upload_on_session_end: config.upload_on_session_end,
+            configuration,
+            configuration_errors: self
+                .config()
+                .errors
+                .iter()
+                .map(|error| format!("`{}` {}", error.key, error.message))
+                .collect(),
+            methods: vec![cloud, http],
+            queue,
+            lag,
+            vault,
+        })
+    }
+
+    async fn cloud_status(&self) -> MethodStatus {
+        let config = &self.config().config;
+        if !config.should_use_cloud() {
+            let reason = if config.cloud_bucket.is_empty() {
+                "no bucket is set"
+            } else {
+                "`force_method` is `http`"
+            };
+            return unused("cloud", reason);
+        }
+        ask(&CloudSync::new(self.store().clone(), config)).await
+    }
+
+    async fn http_status(&self) -> MethodStatus {
+        let config = &self.config().config;
+        if !config.should_use_http() {
+            return unused("http", "`force_method` or `enable_fallback` rules it out");
+        }
+        ask(&HttpSync::new(self.store().clone(), config)).await
+    }
+}
+
+async fn ask(method: &dyn SyncMethod) -> MethodStatus {
+    let (available, reason) = match method.is_available().await {
+        Availability::Available => (true, None),
+        Availability::Unavailable(reason) | Availability::Unknown(reason) => (false, Some(reason)),
+    };
+    MethodStatus {
+        method: method.name(),
+        available,
+        reason,
+    }
+}
+
+fn unused(method: &'static str, reason: &str) -> MethodStatus {
+    MethodStatus {
+        method,
+        available: false,
+        reason: Some(reason.to_owned()),
+    }
+}
+
+type StoreResult<T> = Result<T, akosha_store::StoreError>;
+
+fn queue_status(store: &Store) -> StoreResult<QueueStatus> {
+    let queue = store.queue()?;
+    Ok(QueueStatus {
+        pending: queue.pending,
+        running: queue.running,
+        parked: queue.parked,
+        last_success_at: queue.last_success_at.map(time::format),
+        last_error: queue.last_error,
+    })
+}
+
+fn lag_behind(store: &Store, target: &Target) -> StoreResult<Lag> {
+    let mut unsynced_memories = 0;
+    let mut oldest = None;
+    for system_id in store.local_systems()? {
+        let unsynced = store.unsynced(target, &system_id)?;
+        let refused = store.rejected(target, &system_id)?.len() as u64;
+        unsynced_memories += unsynced.changes + refused;
+        oldest = [oldest, unsynced.oldest_at].into_iter().flatten().min();
+    }
+    Ok(Lag {
+        unsynced_memories,
+        oldest_unsynced_at: oldest.map(time::format),
+    })
+}
+
+fn vault_status(
+    store: &Store,
+    url: Option<String>,
+    target: Option<&Target>,
+) -> StoreResult<VaultStatus> {
+    let state = match target {
+        Some(target) => store.push_state(target, store.system_id())?,
+        None => akosha_store::PushState::default(),
+    };
+    Ok(VaultStatus {
+        url,
+        last_upload_id: state.last_upload_id.map(String::from),
+        verified_at: state.verified_at.map(time::format),
+    })
+}

@@ -1,0 +1,208 @@
+//! Reads objects: small ones into memory under a limit, large ones into a file.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
+use object_store::{GetResult, ObjectStore, ObjectStoreExt};
+use sha2::{Digest, Sha256};
+
+use super::{Vault, VaultError, VaultKey};
+use crate::ContentHash;
+
+/// What an object must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// Hash of its bytes.
+    pub sha256: ContentHash,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// An object as a local file without a name, which vanishes when it is closed.
+#[derive(Debug)]
+pub struct Downloaded {
+    /// The file, at its start.
+    pub file: File,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// An object as it arrives, and its size as announced.
+struct Incoming {
+    result: GetResult,
+    size: u64,
+}
+
+impl Vault {
+    /// Returns an object of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Fails where there is no such object, it is larger, or the vault does not answer.
+    pub async fn get(&self, key: &VaultKey, limit: u64) -> Result<Bytes, VaultError> {
+        self.inner.retry.run(|| self.get_once(key, limit)).await
+    }
+
+    async fn get_once(&self, key: &VaultKey, limit: u64) -> Result<Bytes, VaultError> {
+        let name = key.to_string();
+        let Incoming { result, size } = self.open_object(&name, limit).await?;
+        let mut bytes = BytesMut::new();
+        let mut stream = result.into_stream();
+        while let Some(piece) = self.piece(&name, stream.try_next().await)? {
+            let seen = (bytes.len() + piece.len()) as u64;
+            if seen > size {
+                return Err(overlong(name, seen, size));
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        complete(&name, bytes.len() as u64, size)?;
+        Ok(bytes.freeze())
+    }
+
+    /// Copies an object into a file in `folder` and checks size and hash on the way. Memory use
+    /// does not depend on the object's size.
+    ///
+    /// # Errors
+    /// Fails where there is no such object, it is not what `expected` says, the local disk
+    /// refuses, or the vault does not answer.
+    pub async fn download(
+        &self,
+        key: &VaultKey,
+        expected: Expected,
+        folder: &Path,
+    ) -> Result<Downloaded, VaultError> {
+        self.inner
+            .retry
+            .run(|| self.download_once(key, expected, folder))
+            .await
+    }
+
+    async fn download_once(
+        &self,
+        key: &VaultKey,
+        expected: Expected,
+        folder: &Path,
+    ) -> Result<Downloaded, VaultError> {
+        let name = key.to_string();
+        let limit = expected.size_bytes;
+        let Incoming { result, size } = self.open_object(&name, limit).await?;
+        let mut stream = result.into_stream();
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(4);
+        let sink = tokio::task::spawn_blocking({
+            let folder = folder.to_owned();
+            move || receive(&folder, receiver)
+        });
+        let mut seen = 0;
+        while let Some(piece) = self.piece(&name, stream.try_next().await)? {
+            seen += piece.len() as u64;
+            if seen > limit {
+                return Err(overlong(name, seen, limit));
+            }
+            if sender.send(piece).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        let received = sink.await.map_err(|error| VaultError::Unavailable {
+            operation: "read",
+            key: name.clone(),
+            reason: error.to_string(),
+        })?;
+        let (file, sha256) = received.map_err(|error| VaultError::Storage {
+            operation: "write a temporary file in",
+            path: folder.to_owned(),
+            reason: error.to_string(),
+        })?;
+        complete(&name, seen, size)?;
+        let reason = if seen != expected.size_bytes {
+            format!("it has {seen} bytes, expected {}", expected.size_bytes)
+        } else if sha256 != expected.sha256 {
+            format!("its SHA-256 is {sha256}, expected {}", expected.sha256)
+        } else {
+            return Ok(Downloaded {
+                file,
+                size_bytes: seen,
+            });
+        };
+        Err(VaultError::Damaged { key: name, reason })
+    }
+
+    /// Returns the size of an object in bytes, or `None` where there is no such object.
+    ///
+    /// # Errors
+    /// Fails where the vault does not answer or refuses.
+    pub async fn size_of(&self, key: &VaultKey) -> Result<Option<u64>, VaultError> {
+        let name = key.to_string();
+        let look_up = async || {
+            let Some(store) = self.reader().await? else {
+                return Ok(None);
+            };
+            match store.head(&self.path(&name)).await {
+                Ok(meta) => Ok(Some(meta.size)),
+                Err(error) => match self.failed("look up", &name, &error) {
+                    VaultError::NotFound { .. } => Ok(None),
+                    error => Err(error),
+                },
+            }
+        };
+        self.inner.retry.run(look_up).await
+    }
+
+    async fn open_object(&self, name: &str, limit: u64) -> Result<Incoming, VaultError> {
+        let store: Arc<dyn ObjectStore> =
+            self.reader().await?.ok_or_else(|| VaultError::NotFound {
+                key: name.to_owned(),
+            })?;
+        let result = store
+            .get(&self.path(name))
+            .await
+            .map_err(|error| self.failed("read", name, &error))?;
+        let size = result.meta.size;
+        if size > limit {
+            return Err(overlong(name.to_owned(), size, limit));
+        }
+        Ok(Incoming { result, size })
+    }
+
+    fn piece<T>(
+        &self,
+        name: &str,
+        piece: Result<Option<T>, object_store::Error>,
+    ) -> Result<Option<T>, VaultError> {
+        piece.map_err(|error| self.failed("read", name, &error))
+    }
+}
+
+fn overlong(key: String, size: u64, limit: u64) -> VaultError {
+    VaultError::TooLarge { key, size, limit }
+}
+
+/// Fails where the connection ended before the announced size was reached.
+fn complete(name: &str, seen: u64, announced: u64) -> Result<(), VaultError> {
+    if seen == announced {
+        return Ok(());
+    }
+    Err(VaultError::Unavailable {
+        operation: "read",
+        key: name.to_owned(),
+        reason: format!("the connection ended after {seen} of {announced} bytes"),
+    })
+}
+
+/// Writes what comes to a file without a name and hashes it; returns the file at its start.
+fn receive(
+    folder: &Path,
+    mut pieces: tokio::sync::mpsc::Receiver<Bytes>,
+) -> std::io::Result<(File, ContentHash)> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    let mut hasher = Sha256::new();
+    while let Some(piece) = pieces.blocking_recv() {
+        hasher.update(&piece);
+        file.write_all(&piece)?;
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok((file, ContentHash::from_hasher(hasher)))
+}
