@@ -183,7 +183,7 @@ fn each_broken_rule_has_its_error() {
         ("/files/0/compression", json!(null), total, "files[0].chunks[0].stored_bytes"),
         ("/files/0/compression", json!("gzip"), compression, "files[0].compression"),
         ("/files/0/chunks/0/size_bytes", json!(0), range, "files[0].chunks[0].size_bytes"),
-        ("/files/0/chunks/0/stored_bytes", json!(1 << 40), range, "files[0].chunks[0].stored_bytes"),
+        ("/files/0/chunks/0/stored_bytes", json!(1_i64 << 40), range, "files[0].chunks[0].stored_bytes"),
         ("/encryption", json!({}), |e| matches!(e, E::Encrypted), "encryption"),
         ("/metadata", json!([]), wrong_type, "metadata"),
         ("/metadata/trigger", json!(1), wrong_type, "metadata.trigger"),
