@@ -103,9 +103,10 @@ impl Vault {
                 .retry
                 .run(async || {
                     let Some(store) = vault.reader().await? else {
-                        return Ok((None, stream::empty().boxed()));
+                        return Ok((None, stream::empty().boxed().fuse()));
                     };
-                    let mut rest = store.list(Some(&vault.path(&prefix)));
+                    // Fused: the store's own stream must not be asked again after its end.
+                    let mut rest = store.list(Some(&vault.path(&prefix))).fuse();
                     match rest.try_next().await {
                         Ok(first) => Ok((first, rest)),
                         Err(error) => Err(vault.failed("list", &prefix, &error)),
