@@ -34,10 +34,7 @@ pub struct SessionContext {
 ///
 /// # Errors
 /// Fails where the store does.
-pub fn session_context(
-    store: &Store,
-    project: Option<&str>,
-) -> Result<SessionContext, StoreError> {
+pub fn session_context(store: &Store, project: Option<&str>) -> Result<SessionContext, StoreError> {
     let total = store.stats()?.memories;
     if total == 0 {
         return Ok(SessionContext {

@@ -75,14 +75,10 @@ impl From<SyncError> for Failure {
 /// # Errors
 /// Names the settings that are wrong.
 pub(crate) fn check_writes(config: &LoadedConfig) -> Result<(), Failure> {
-    if config.errors.iter().all(|error| error.key != "system_id") {
+    if config.writes_allowed() {
         return Ok(());
     }
-    let shown: Vec<String> = config
-        .errors
-        .iter()
-        .map(|error| format!("`{}` {}", error.key, error.message))
-        .collect();
+    let shown: Vec<String> = config.errors.iter().map(ToString::to_string).collect();
     Err(Failure::new(
         ErrorKind::Config,
         format!(

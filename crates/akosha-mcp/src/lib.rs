@@ -28,4 +28,4 @@ pub use origin::Origin;
 pub use project::project_of;
 pub use server::AkoshaServer;
 pub use session_end::{Ending, QueuedSync, SessionEnd, end_session};
-pub use stdio::{StdioError, serve_stdio};
+pub use stdio::{StdioError, serve_stdio, serve_stream};

@@ -69,7 +69,9 @@ fn foreign(bound: &SystemId, named: &SystemId) -> Failure {
         ErrorKind::Auth,
         format!("the token is bound to system `{bound}` and cannot write as `{named}`"),
     )
-    .with_hint(format!("leave out `metadata.source` or set it to `{bound}`"))
+    .with_hint(format!(
+        "leave out `metadata.source` or set it to `{bound}`"
+    ))
 }
 
 #[cfg(test)]
@@ -88,7 +90,10 @@ mod tests {
             bound: Some(id("laptop")),
         };
         assert_eq!(Origin::Stdio.owner(Some("other"), &node), Ok(node.clone()));
-        assert_eq!(open.owner(Some("my.mac book"), &node), Ok(id("my-mac-book")));
+        assert_eq!(
+            open.owner(Some("my.mac book"), &node),
+            Ok(id("my-mac-book"))
+        );
         assert_eq!(open.owner(Some("///"), &node), Ok(node.clone()));
         assert_eq!(open.owner(None, &node), Ok(node.clone()));
         assert_eq!(bound.owner(None, &node), Ok(id("laptop")));

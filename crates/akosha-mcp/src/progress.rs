@@ -109,7 +109,10 @@ impl Unit {
 
 fn describe(state: &ProgressState) -> String {
     match state.total_memories {
-        Some(total) => format!("{} of {total} memories, {} bytes", state.memories, state.bytes),
+        Some(total) => format!(
+            "{} of {total} memories, {} bytes",
+            state.memories, state.bytes
+        ),
         None => format!("{} memories, {} bytes", state.memories, state.bytes),
     }
 }

@@ -6,8 +6,8 @@ use rmcp::model::{
 };
 use serde_json::Value;
 
-use crate::tools::{self, SearchArguments};
 use crate::AkoshaServer;
+use crate::tools::{self, SearchArguments};
 
 /// Memories that the recall prompt brings along.
 const RECALLED: usize = 8;

@@ -41,7 +41,7 @@ enum Nulls {
 
 fn plain<T: JsonSchema>(generator: SchemaGenerator, nulls: Nulls) -> JsonObject {
     let mut schema = generator.into_root_schema_for::<T>().to_value();
-    flatten(&mut schema, nulls);
+    flatten(&mut schema, nulls, nulls);
     match schema {
         Value::Object(mut map) => {
             map.remove("title");
@@ -54,8 +54,8 @@ fn plain<T: JsonSchema>(generator: SchemaGenerator, nulls: Nulls) -> JsonObject 
     }
 }
 
-/// Rewrites one schema and all below it.
-fn flatten(schema: &mut Value, nulls: Nulls) {
+/// Rewrites one schema, with `here` for its own nulls and `below` for those of its parts.
+fn flatten(schema: &mut Value, here: Nulls, below: Nulls) {
     // `true` accepts anything; an empty object says the same to clients that know no booleans.
     if *schema == Value::Bool(true) {
         *schema = json!({});
@@ -68,37 +68,47 @@ fn flatten(schema: &mut Value, nulls: Nulls) {
         map.remove("default");
     }
     names_of_enum(map);
-    without_type_list(map, nulls);
-    without_null_choice(map, nulls);
-    flatten_properties(map, nulls);
+    without_type_list(map, here);
+    without_null_choice(map, here);
+    flatten_properties(map, below);
     for key in ["items", "additionalProperties"] {
         // A boolean stays one here: it opens or closes an object.
-        if let Some(below) = map.get_mut(key)
-            && !below.is_boolean()
+        if let Some(part) = map.get_mut(key)
+            && !part.is_boolean()
         {
-            flatten(below, nulls);
+            flatten(part, below, below);
         }
     }
     for key in ["anyOf", "oneOf", "allOf"] {
         if let Some(Value::Array(choices)) = map.get_mut(key) {
             for choice in choices {
-                flatten(choice, nulls);
+                flatten(choice, here, below);
             }
         }
     }
 }
 
-fn flatten_properties(map: &mut Map<String, Value>, nulls: Nulls) {
+fn flatten_properties(map: &mut Map<String, Value>, below: Nulls) {
     let required: Vec<String> = map
         .get("required")
         .and_then(Value::as_array)
-        .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .map(|names| {
+            names
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
+        })
         .unwrap_or_default();
     if let Some(Value::Object(properties)) = map.get_mut("properties") {
         for (name, property) in properties.iter_mut() {
             // A result that is left out when there is none is never null.
-            let nulls = if required.contains(name) { nulls } else { Nulls::Drop };
-            flatten(property, nulls);
+            let here = if required.contains(name) {
+                below
+            } else {
+                Nulls::Drop
+            };
+            flatten(property, here, below);
         }
     }
 }
@@ -118,7 +128,7 @@ fn names_of_enum(map: &mut Map<String, Value>) {
 }
 
 /// Turns `"type": ["string", "null"]` into one type, with null as a choice where it is kept.
-fn without_type_list(map: &mut Map<String, Value>, nulls: Nulls) {
+fn without_type_list(map: &mut Map<String, Value>, here: Nulls) {
     let Some(Value::Array(types)) = map.get("type") else {
         return;
     };
@@ -128,7 +138,7 @@ fn without_type_list(map: &mut Map<String, Value>, nulls: Nulls) {
     if let Some(Value::Array(names)) = map.get_mut("enum") {
         names.retain(|name| !name.is_null());
     }
-    if nulls == Nulls::Keep {
+    if here == Nulls::Keep {
         let description = map.remove("description");
         let inner = std::mem::take(map);
         map.insert("anyOf".into(), json!([inner, {"type": "null"}]));
@@ -139,13 +149,17 @@ fn without_type_list(map: &mut Map<String, Value>, nulls: Nulls) {
 }
 
 /// Turns `"anyOf": [X, {"type": "null"}]` into X, or keeps it where null is a result.
-fn without_null_choice(map: &mut Map<String, Value>, nulls: Nulls) {
+fn without_null_choice(map: &mut Map<String, Value>, here: Nulls) {
     let Some(Value::Array(choices)) = map.get("anyOf") else {
         return;
     };
     let null = json!({"type": "null"});
-    let mut others: Vec<Value> = choices.iter().filter(|one| **one != null).cloned().collect();
-    if nulls == Nulls::Keep || others.len() != 1 {
+    let mut others: Vec<Value> = choices
+        .iter()
+        .filter(|one| **one != null)
+        .cloned()
+        .collect();
+    if here == Nulls::Keep || others.len() != 1 {
         return;
     }
     if let Some(Value::Object(only)) = others.pop() {
@@ -174,6 +188,11 @@ mod tests {
     }
 
     #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Part {
+        reason: Option<String>,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Sample {
         /// A name.
@@ -181,6 +200,8 @@ mod tests {
         mode: Option<Mode>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         left_out: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<Part>,
         list: Vec<Option<i64>>,
     }
 
@@ -205,6 +226,10 @@ mod tests {
         assert_eq!(
             schema["properties"]["name"],
             json!({"description": "A name.", "anyOf": [{"type": "string"}, {"type": "null"}]})
+        );
+        assert_eq!(
+            schema["properties"]["part"]["properties"]["reason"],
+            json!({"anyOf": [{"type": "string"}, {"type": "null"}]})
         );
         assert_eq!(
             schema["properties"]["left_out"],

@@ -111,7 +111,12 @@ fn queue_sync(syncer: &Syncer, background: &dyn BackgroundDrain) -> QueuedSync {
     if !config.should_use_cloud() && !config.should_use_http() {
         return not_queued("the configuration allows no sync method".into());
     }
-    match enqueue(syncer, Trigger::SessionEnd, &SyncRequest::default(), background) {
+    match enqueue(
+        syncer,
+        Trigger::SessionEnd,
+        &SyncRequest::default(),
+        background,
+    ) {
         Ok(job_id) => QueuedSync {
             job_id: Some(job_id),
             reason: None,

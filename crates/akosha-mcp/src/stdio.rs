@@ -32,13 +32,19 @@ pub enum StdioError {
 ///
 /// # Errors
 /// Fails where the session could not start; an end of input before it started is no error.
-pub async fn serve_stdio(server: AkoshaServer, cancel: CancellationToken) -> Result<(), StdioError> {
+pub async fn serve_stdio(
+    server: AkoshaServer,
+    cancel: CancellationToken,
+) -> Result<(), StdioError> {
     let (input, output) = stdio_pipes();
     serve_stream(server, input, output, cancel).await
 }
 
 /// Serves any pair of streams as [`serve_stdio`] does standard input and output.
-pub(crate) async fn serve_stream<R, W>(
+///
+/// # Errors
+/// As [`serve_stdio`].
+pub async fn serve_stream<R, W>(
     server: AkoshaServer,
     input: R,
     output: W,
@@ -72,10 +78,7 @@ where
 
 /// Leaves a sync that is due to the background, in case that the call that queued it was cut off
 /// before it did.
-async fn hand_over(
-    store: &crate::StoreHandle,
-    background: Arc<dyn crate::BackgroundDrain>,
-) {
+async fn hand_over(store: &crate::StoreHandle, background: Arc<dyn crate::BackgroundDrain>) {
     let Some((store, _)) = store.opened_now() else {
         return;
     };

@@ -34,16 +34,15 @@ fn describe(path: &str, reason: &str) -> String {
     let reason = reason
         .replace("unknown field", "unknown argument")
         .replace("missing field", "missing argument");
-    let names_itself = reason.starts_with("unknown") || reason.starts_with("missing");
-    match path {
+    // serde counts the unknown name as part of the path.
+    let place = if reason.starts_with("unknown argument") {
+        path.rsplit_once('.').map_or("", |(above, _)| above)
+    } else {
+        path
+    };
+    match place {
         "." | "?" | "" => reason,
-        // serde counts the unknown name as part of the path.
-        path if names_itself => match path.rsplit_once('.') {
-            Some((above, _)) if reason.starts_with("unknown") => format!("`{above}`: {reason}"),
-            None if reason.starts_with("unknown") => reason,
-            _ => format!("`{path}`: {reason}"),
-        },
-        path => format!("`{path}`: {reason}"),
+        place => format!("`{place}`: {reason}"),
     }
 }
 
@@ -68,7 +67,15 @@ mod tests {
     struct Outer {
         name: String,
         #[serde(default)]
+        mode: Option<Mode>,
+        #[serde(default)]
         inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Mode {
+        One,
     }
 
     #[derive(Debug, Deserialize)]
@@ -81,9 +88,19 @@ mod tests {
     #[test]
     fn the_argument_is_named() {
         for (value, expected) in [
-            (json!({"name": "x", "nome": 1}), "unknown argument `nome`, expected `name` or `inner`"),
+            (
+                json!({"name": "x", "nome": 1}),
+                "unknown argument `nome`, expected one of `name`, `mode`, `inner`",
+            ),
             (json!({}), "missing argument `name`"),
-            (json!({"name": 1}), "`name`: invalid type: integer `1`, expected a string"),
+            (
+                json!({"name": 1}),
+                "`name`: invalid type: integer `1`, expected a string",
+            ),
+            (
+                json!({"name": "x", "mode": "two"}),
+                "`mode`: unknown variant `two`, expected `one`",
+            ),
             (
                 json!({"name": "x", "inner": {"count": -1}}),
                 "`inner.count`: invalid value: integer `-1`, expected u32",

@@ -215,7 +215,13 @@ fn write(store: &Store, accepted: Accepted, total: u64, method: IngestionMethod)
     };
     let ids = pushes.into_iter().map(|change| Some(change.memory_id));
     let pushed_ids: Vec<_> = pushed_at.into_iter().zip(ids).collect();
-    settle(pushed, pushed_ids, &mut deduplicated, &mut errors, &mut whole);
+    settle(
+        pushed,
+        pushed_ids,
+        &mut deduplicated,
+        &mut errors,
+        &mut whole,
+    );
     errors.sort_by_key(|error| error.index);
     let failed = errors.len() as u64;
     let status = match failed {
@@ -227,11 +233,8 @@ fn write(store: &Store, accepted: Accepted, total: u64, method: IngestionMethod)
         (BatchStatus::Completed | BatchStatus::Partial, _) => Problem::default(),
         (BatchStatus::Failed, Some(failure)) => Problem::from(failure),
         (BatchStatus::Failed, None) => Problem::from(
-            Failure::new(
-                ErrorKind::Invalid,
-                "every memory of the batch was refused",
-            )
-            .with_hint("`errors` names each; correct those and send them again"),
+            Failure::new(ErrorKind::Invalid, "every memory of the batch was refused")
+                .with_hint("`errors` names each; correct those and send them again"),
         ),
     };
     BatchAnswer {

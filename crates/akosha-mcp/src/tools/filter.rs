@@ -21,9 +21,8 @@ impl FilterInput {
     /// # Errors
     /// Names the first filter that breaks a rule.
     pub(super) fn check(self, prefix: &str) -> Result<Filter, Invalid> {
-        let named = |error: Invalid, name: &str| {
-            Invalid::new(format!("{prefix}{name}"), error.reason)
-        };
+        let named =
+            |error: Invalid, name: &str| Invalid::new(format!("{prefix}{name}"), error.reason);
         Ok(Filter {
             system_id: self
                 .system_id

@@ -190,7 +190,9 @@ pub(crate) fn found_text(answer: &SearchAnswer) -> String {
 
 fn show(found: &Found) -> String {
     let project = found.metadata.get("project").and_then(Value::as_str);
-    let project = project.map_or(String::new(), |name| format!(", project {}", cut(name, 100)));
+    let project = project.map_or(String::new(), |name| {
+        format!(", project {}", cut(name, 100))
+    });
     format!(
         "[{} of {}, {}{project}, score {:.2}]\n{}",
         found.memory_id,

@@ -26,7 +26,11 @@ pub(super) fn join(items: impl ExactSizeIterator<Item = String>) -> String {
         length += item.chars().count() + 1;
         if length > RESULT_TEXT && shown > 0 {
             let left = (total - shown).to_string();
-            text.extend(["(", &left, " more are in the structured result; `get_memory` shows one)"]);
+            text.extend([
+                "(",
+                &left,
+                " more are in the structured result; `get_memory` shows one)",
+            ]);
             break;
         }
         text.push_str(&item);

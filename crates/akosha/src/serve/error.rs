@@ -4,7 +4,7 @@ use akosha_core::ErrorKind;
 
 /// Why the server did not start, or did not stop as asked.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
+pub(crate) enum ServeError {
     /// `--listen` is no address.
     #[error("`--listen` is `{0}`, expected HOST:PORT such as `127.0.0.1:8682`")]
     Address(String),
@@ -39,7 +39,7 @@ pub enum ServeError {
 
 impl ServeError {
     /// Returns what the caller has to do about it.
-    pub fn kind(&self) -> ErrorKind {
+    pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Address(_) | Self::Host { .. } | Self::NotLoopback(_) => ErrorKind::Config,
             Self::Bind { .. } => ErrorKind::Unavailable,
@@ -49,7 +49,7 @@ impl ServeError {
     }
 
     /// Returns what to do now, where there is something to do.
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Address(_) | Self::Host { .. } => {
                 "use `--listen 127.0.0.1:8682`, or port 0 for a free one".into()

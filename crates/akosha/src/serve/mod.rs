@@ -22,14 +22,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use drain::Drainer;
-pub use error::ServeError;
+pub(crate) use error::ServeError;
 use stop::Stop;
 
 /// How the server is started.
 #[derive(Debug, Clone)]
-pub struct ServeOptions {
+pub(crate) struct ServeOptions {
     /// `HOST:PORT`; port 0 takes a free one. The host must be a loopback address.
-    pub listen: String,
+    pub(crate) listen: String,
 }
 
 /// Serves until a signal says stop. Says on standard error where it listens.
@@ -37,7 +37,7 @@ pub struct ServeOptions {
 /// # Errors
 /// Fails where the address is none, is not a loopback address or is taken, or where a second
 /// signal cut the stop short.
-pub async fn run(options: ServeOptions, store: StoreHandle) -> Result<(), ServeError> {
+pub(crate) async fn run(options: ServeOptions, store: StoreHandle) -> Result<(), ServeError> {
     let listener = listen::bind(&options.listen).await?;
     let address = listener.local_addr().map_err(ServeError::Io)?;
     // Whoever started the server reads the port here, whatever the log level.
