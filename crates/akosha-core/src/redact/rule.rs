@@ -66,11 +66,12 @@ const fn group(
 /// The built-in rules, at most 64, in the order in which they are applied: spans first, then
 /// tokens that are known by their look, then what is known by what stands around it.
 pub(super) static RULES: &[Rule] = &[
+    // JSON may write the slash of the closing tag with a backslash before it.
     Rule {
         name: "private",
         anchors: &["private"],
         find: Find::Span {
-            tags: r"(?i)<\s*(?P<close>/)?\s*private\s*>",
+            tags: r"(?i)<\s*(?P<close>\\?/)?\s*private\s*>",
             nested: true,
         },
     },

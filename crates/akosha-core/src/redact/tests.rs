@@ -105,6 +105,7 @@ fn private_spans_go_whole() {
         ("a < private >b< / private >c", "a [redacted:private]c", 1),
         ("a <private>b\nc", "a [redacted:private]", 1),
         ("<private></private>", "[redacted:private]", 1),
+        ("<private>a<\\/private>b", "[redacted:private]b", 1),
         (
             "<private>a<private>b</private>c</private>d",
             "[redacted:private]d",

@@ -14,7 +14,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
             "\"\"",
             "\"my.bucket\"",
             "\"s3://abc/x\"",
-            "\"file:///srv/vault\"",
+            "\"file:///C:/vault\"",
             "\"gs://abc\"",
             "\"az://abc\"",
         ],
