@@ -1,1 +1,50 @@
-fn main() {}
+//! The `akosha` command: memory for AI coding assistants that outlives the session and the machine.
+
+mod about;
+mod background;
+mod cli;
+mod commands;
+mod context;
+mod failure;
+mod filter;
+mod hook;
+mod import;
+mod logging;
+mod output;
+mod progress;
+mod runtime;
+mod serve;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use about::About;
+use cli::Cli;
+use context::Context;
+use failure::Exit;
+use output::Output;
+
+fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) => {
+            let typed = cli::Typed::from_process();
+            let exit = Output::plain(typed.is_json).usage(&error);
+            // An assistant must not stumble over a hook that it was told to call wrongly.
+            if typed.is_hook { Exit::Done } else { exit }.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> ExitCode {
+    logging::to_stderr(&cli.global);
+    let output = Output::new(&cli.global);
+    let Some(command) = cli.command else {
+        return output.end(output.answer(&About::new()).map(|()| Exit::Done), "");
+    };
+    let name = command.name();
+    let context = Context::new(&cli.global);
+    output.end(commands::run(context, command), name)
+}

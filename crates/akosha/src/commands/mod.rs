@@ -1,0 +1,94 @@
+//! One file per command: what it takes and what it does.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod drain;
+pub(crate) mod export;
+pub(crate) mod forget;
+pub(crate) mod get;
+pub(crate) mod history;
+pub(crate) mod hook;
+pub(crate) mod import;
+pub(crate) mod list;
+pub(crate) mod machines;
+pub(crate) mod mcp;
+pub(crate) mod pull;
+pub(crate) mod search;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod store;
+pub(crate) mod sync;
+
+use std::sync::Arc;
+
+use akosha_mcp::StoreHandle;
+use akosha_store::{Store, StoreError};
+use akosha_sync::Syncer;
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// What an empty store says to a person.
+const NOTHING_STORED: &str =
+    "nothing is stored yet; store something: `akosha store \"what to remember\"`";
+
+/// Runs a command.
+pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
+    if !works_with_bad_config(&command) {
+        context.require_valid_config()?;
+    }
+    match command {
+        Command::Hook(args) => {
+            hook::run(context, args);
+            Ok(Exit::Done)
+        }
+        Command::Mcp => mcp::run(&context),
+        Command::Serve(args) => serve::run(&context, args),
+        Command::Store(args) => store::run(&context, args),
+        Command::Get(args) => get::run(&context, args),
+        Command::List(args) => list::run(&context, args),
+        Command::Search(args) => search::run(&context, args),
+        Command::Forget(args) => forget::run(&context, args),
+        Command::History(args) => history::run(&context, &args),
+        Command::Sync(args) => sync::run(&context, &args),
+        Command::Pull(args) => pull::run(&context, &args),
+        Command::Status => status::run(&context),
+        Command::Import(args) => import::run(&context, &args),
+        Command::Export(args) => export::run(&context, args),
+        Command::Config(command) => config::run(&context, &command),
+        Command::Machines(command) => machines::run(&context, command),
+        Command::Completions(args) => completions::run(&context, &args),
+        Command::Drain => drain::run(&context),
+    }
+}
+
+/// Returns whether a command does its work although settings break their rules: an assistant must
+/// not lose its memory over them, and a person must be able to see them.
+fn works_with_bad_config(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Mcp
+            | Command::Hook(_)
+            | Command::Status
+            | Command::Config(_)
+            | Command::Completions(_)
+            | Command::Drain
+    )
+}
+
+/// Returns whether nothing at all is stored.
+fn is_empty(store: &Store) -> Result<bool, StoreError> {
+    Ok(store.stats()?.memories == 0)
+}
+
+/// Returns the handle of a server, which opens the store when it is asked to.
+fn handle(context: &Context) -> Result<StoreHandle, Failure> {
+    let home = context.home()?.clone();
+    let options = context.store_options();
+    let loaded = Arc::clone(context.loaded());
+    Ok(StoreHandle::new(move || {
+        let store = Store::open(&home, options.clone())?;
+        Ok(Syncer::new(store, Arc::clone(&loaded)))
+    }))
+}

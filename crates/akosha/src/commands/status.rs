@@ -1,0 +1,183 @@
+//! `akosha status`: shows the queue, the lag, the last success and error, what is set aside.
+
+use std::io;
+
+use akosha_store::{Quarantined, Stats, Store, StoreError};
+use akosha_sync::SyncStatus;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::{Answer, Page};
+use crate::{runtime, show};
+
+/// Runs the command.
+pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
+    let syncer = context.syncer()?;
+    let sync = runtime::start()?.block_on(syncer.status())?;
+    let answer = StatusAnswer::new(sync, syncer.store())?;
+    context.output().answer(&answer)?;
+    Ok(Exit::Done)
+}
+
+/// What `status` answers: what `akosha_sync_status` says, and what the store holds.
+#[derive(Debug, Serialize)]
+struct StatusAnswer {
+    #[serde(flatten)]
+    sync: SyncStatus,
+    home: String,
+    store: StoreState,
+    quarantine: Vec<SetAside>,
+    conflicts: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreState {
+    memories: u64,
+    systems: u64,
+    size_bytes: u64,
+}
+
+impl From<Stats> for StoreState {
+    fn from(stats: Stats) -> Self {
+        Self {
+            memories: stats.memories,
+            systems: stats.systems,
+            size_bytes: stats.size_bytes,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct SetAside {
+    upload_id: String,
+    system_id: String,
+    memory_id: Option<String>,
+    reason: String,
+    since: String,
+}
+
+impl From<Quarantined> for SetAside {
+    fn from(item: Quarantined) -> Self {
+        Self {
+            upload_id: item.upload_id,
+            system_id: item.system_id,
+            memory_id: item.item,
+            reason: item.reason,
+            since: show::exact(item.since),
+        }
+    }
+}
+
+impl StatusAnswer {
+    fn new(sync: SyncStatus, store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            sync,
+            home: store.home().root().display().to_string(),
+            store: store.stats()?.into(),
+            quarantine: store
+                .quarantined()?
+                .into_iter()
+                .map(SetAside::from)
+                .collect(),
+            conflicts: store.conflicts()?.len() as u64,
+        })
+    }
+}
+
+impl Answer for StatusAnswer {
+    fn write_text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        page.field("system", &self.sync.system_id)?;
+        page.field("home", &self.home)?;
+        page.field(
+            "store",
+            format!(
+                "{} of {}, {}",
+                show::counted(self.store.memories, "memory", "memories"),
+                show::counted(self.store.systems, "system", "systems"),
+                show::size(self.store.size_bytes)
+            ),
+        )?;
+        self.write_vault(page)?;
+        self.write_queue(page)?;
+        for item in &self.quarantine {
+            let what = match &item.memory_id {
+                Some(memory) => format!("memory {memory} of {}", item.upload_id),
+                None => item.upload_id.clone(),
+            };
+            page.field(
+                "set aside",
+                format!(
+                    "{what} ({}): {}, since {}",
+                    item.system_id, item.reason, item.since
+                ),
+            )?;
+        }
+        if self.conflicts > 0 {
+            let conflicts = show::counted(self.conflicts, "memory has", "memories have");
+            page.field(
+                "conflicts",
+                format!("{conflicts} two contents of one revision"),
+            )?;
+        }
+        for error in &self.sync.configuration_errors {
+            page.field("configuration", error)?;
+        }
+        if !self.sync.configuration_errors.is_empty() {
+            page.line("see what to correct: `akosha config check`")?;
+        }
+        Ok(())
+    }
+}
+
+impl StatusAnswer {
+    fn write_vault(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let vault = &self.sync.vault;
+        match &vault.url {
+            Some(url) => page.field("vault", url)?,
+            None => page.field("vault", "none; set `cloud_bucket`: `akosha config init`")?,
+        }
+        if let Some(upload) = &vault.last_upload_id {
+            let verified = vault.verified_at.as_deref().unwrap_or("never");
+            page.field("last upload", format!("{upload}, verified {verified}"))?;
+        }
+        for method in &self.sync.methods {
+            let state = match (&method.reason, method.available) {
+                (_, true) => "available",
+                (Some(reason), false) => reason,
+                (None, false) => "not available",
+            };
+            page.field(method.method, state)?;
+        }
+        let lag = &self.sync.lag;
+        match (&lag.oldest_unsynced_at, lag.unsynced_memories) {
+            (_, 0) => page.field("not synced", "nothing"),
+            (Some(since), count) => page.field(
+                "not synced",
+                format!(
+                    "{}, since {since}",
+                    show::counted(count, "change", "changes")
+                ),
+            ),
+            (None, count) => page.field("not synced", show::counted(count, "change", "changes")),
+        }
+    }
+
+    fn write_queue(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let queue = &self.sync.queue;
+        page.field(
+            "queue",
+            format!(
+                "{} pending, {} running, {} parked",
+                queue.pending, queue.running, queue.parked
+            ),
+        )?;
+        if let Some(at) = &queue.last_success_at {
+            page.field("last success", at)?;
+        }
+        match &queue.last_error {
+            Some(error) => page.field("last error", error),
+            None => Ok(()),
+        }
+    }
+}
