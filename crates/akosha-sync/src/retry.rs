@@ -14,12 +14,14 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// Creates a policy of so many retries, the first after the pause `first`.
+    pub(crate) fn new(retries: u32, first: Duration) -> Self {
+        Self { first, retries }
+    }
+
     /// Returns the configured policy.
     pub(crate) fn of(config: &Config) -> Self {
-        Self {
-            first: config.retry_backoff,
-            retries: config.max_retries,
-        }
+        Self::new(config.max_retries, config.retry_backoff)
     }
 
     /// Returns the pauses in their order.

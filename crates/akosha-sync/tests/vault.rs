@@ -1,5 +1,7 @@
 //! The behaviour that every kind of vault has: one suite, run against each.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 #[path = "support/s3.rs"]
 mod s3;
 #[path = "support/vaults.rs"]
@@ -54,7 +56,9 @@ fn system() -> SystemId {
 }
 
 fn upload(number: u32) -> UploadId {
-    format!("20260102_030405_laptop_{number:06x}").parse().unwrap()
+    format!("20260102_030405_laptop_{number:06x}")
+        .parse()
+        .unwrap()
 }
 
 fn segment(bytes: &[u8]) -> VaultKey {
@@ -65,7 +69,12 @@ async fn nothing_is_there_before_the_first_write(fixture: Fixture) {
     let vault = &fixture.vault;
     let key = segment(b"x");
     let missing = vault.get(&key, 10).await.unwrap_err();
-    assert_eq!(missing, VaultError::NotFound { key: key.to_string() });
+    assert_eq!(
+        missing,
+        VaultError::NotFound {
+            key: key.to_string()
+        }
+    );
     assert_eq!(missing.kind(), ErrorKind::NotFound);
     assert_eq!(vault.size_of(&key).await, Ok(None));
     assert_eq!(vault.read_head(&system()).await, Ok(None));
@@ -78,7 +87,8 @@ async fn nothing_is_there_before_the_first_write(fixture: Fixture) {
 
 async fn what_is_put_is_read_back(fixture: Fixture) {
     let vault = &fixture.vault;
-    for bytes in [&b""[..], b"x", &[7; 100_000]] {
+    let long = vec![7; 100_000];
+    for bytes in [&b""[..], b"x", &long] {
         let key = segment(bytes);
         vault.put(&key, Bytes::from_static(b"other")).await.unwrap();
         vault.put(&key, bytes.to_vec().into()).await.unwrap();
@@ -90,10 +100,24 @@ async fn what_is_put_is_read_back(fixture: Fixture) {
 
 async fn reading_is_bounded(fixture: Fixture) {
     let key = segment(b"four");
-    fixture.vault.put(&key, Bytes::from_static(b"four")).await.unwrap();
+    fixture
+        .vault
+        .put(&key, Bytes::from_static(b"four"))
+        .await
+        .unwrap();
     assert!(fixture.vault.get(&key, 4).await.is_ok());
     let error = fixture.vault.get(&key, 3).await.unwrap_err();
-    assert!(matches!(error, VaultError::TooLarge { size: 4, limit: 3, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            VaultError::TooLarge {
+                size: 4,
+                limit: 3,
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert_eq!(error.kind(), ErrorKind::Data);
 }
 
@@ -112,11 +136,23 @@ async fn downloads_are_checked(fixture: Fixture) {
     downloaded.file.read_to_end(&mut read).unwrap();
     assert!(read == bytes);
     for wrong in [
-        Expected { sha256: ContentHash::of(b"other"), ..right },
-        Expected { size_bytes: right.size_bytes + 1, ..right },
-        Expected { size_bytes: right.size_bytes - 1, ..right },
+        Expected {
+            sha256: ContentHash::of(b"other"),
+            ..right
+        },
+        Expected {
+            size_bytes: right.size_bytes + 1,
+            ..right
+        },
+        Expected {
+            size_bytes: right.size_bytes - 1,
+            ..right
+        },
     ] {
-        let error = vault.download(&key, wrong, folder.path()).await.unwrap_err();
+        let error = vault
+            .download(&key, wrong, folder.path())
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Data, "{error}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -137,10 +173,18 @@ async fn large_files_go_in_parts(fixture: Fixture) {
             sha256: ContentHash::of(&bytes),
             size_bytes: len as u64,
         };
-        fixture.vault.download(&key, expected, folder.path()).await.unwrap();
+        fixture
+            .vault
+            .download(&key, expected, folder.path())
+            .await
+            .unwrap();
     }
     let missing = folder.path().join("missing");
-    let error = fixture.vault.put_file(&segment(b"x"), &missing).await.unwrap_err();
+    let error = fixture
+        .vault
+        .put_file(&segment(b"x"), &missing)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Storage);
 }
 
@@ -169,7 +213,9 @@ async fn one_of_many_creators_wins(fixture: Fixture) {
         });
     }
     let outcomes = tasks.join_all().await;
-    let winners = outcomes.iter().filter(|outcome| **outcome == Created::Created);
+    let winners = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Created::Created);
     assert_eq!(winners.count(), 1);
 }
 
@@ -194,19 +240,32 @@ async fn a_head_moves_only_from_what_was_seen(fixture: Fixture) {
     assert_eq!(first.head, head(1, 0));
     // As after an answer that was lost.
     assert_eq!(vault.swap_head(None, &head(1, 0)).await, Ok(Swap::Swapped));
-    let lost = Swap::Lost { current: Some(first.clone()) };
+    let lost = Swap::Lost {
+        current: Some(first.clone()),
+    };
     assert_eq!(vault.swap_head(None, &head(2, 0)).await, Ok(lost));
     let swapped = vault.swap_head(Some(&first.version), &head(2, 1)).await;
     assert_eq!(swapped, Ok(Swap::Swapped));
     let second = current(vault).await;
     assert_eq!(second.head, head(2, 1));
-    let lost = Swap::Lost { current: Some(second) };
-    assert_eq!(vault.swap_head(Some(&first.version), &head(3, 1)).await, Ok(lost));
+    let lost = Swap::Lost {
+        current: Some(second),
+    };
+    assert_eq!(
+        vault.swap_head(Some(&first.version), &head(3, 1)).await,
+        Ok(lost)
+    );
     vault.delete(&VaultKey::head(&system())).await.unwrap();
     let lost = Swap::Lost { current: None };
-    assert_eq!(vault.swap_head(Some(&first.version), &head(3, 1)).await, Ok(lost));
+    assert_eq!(
+        vault.swap_head(Some(&first.version), &head(3, 1)).await,
+        Ok(lost)
+    );
     // A head that cannot be read is named and not replaced.
-    vault.put(&VaultKey::head(&system()), Bytes::from_static(b"{}")).await.unwrap();
+    vault
+        .put(&VaultKey::head(&system()), Bytes::from_static(b"{}"))
+        .await
+        .unwrap();
     let error = vault.read_head(&system()).await.unwrap_err();
     assert!(matches!(error, VaultError::Damaged { .. }), "{error}");
     assert!(vault.swap_head(None, &head(4, 1)).await.is_err());
@@ -237,7 +296,9 @@ async fn one_of_many_swaps_wins(fixture: Fixture) {
 async fn listings_go_beyond_one_page(fixture: Fixture) {
     let vault = &fixture.vault;
     let puts = (0..1100).map(|number| async move {
-        vault.put(&VaultKey::inbox(&upload(number)), Bytes::new()).await
+        vault
+            .put(&VaultKey::inbox(&upload(number)), Bytes::new())
+            .await
     });
     let mut puts = futures::stream::iter(puts).buffer_unordered(16);
     while puts.try_next().await.unwrap().is_some() {}
@@ -250,9 +311,18 @@ async fn listings_tell_systems_and_uploads_apart(fixture: Fixture) {
     let vault = &fixture.vault;
     let systems: [SystemId; 3] = ["a", "ab", "b"].map(|id| id.parse().unwrap());
     for (at, system) in systems.iter().enumerate() {
-        vault.put(&VaultKey::segment(system, ContentHash::of(b"x")), Bytes::new()).await.unwrap();
         vault
-            .create(&VaultKey::manifest(system, &upload(at as u32)), Bytes::from_static(b"12"))
+            .put(
+                &VaultKey::segment(system, ContentHash::of(b"x")),
+                Bytes::new(),
+            )
+            .await
+            .unwrap();
+        vault
+            .create(
+                &VaultKey::manifest(system, &upload(at as u32)),
+                Bytes::from_static(b"12"),
+            )
             .await
             .unwrap();
     }
@@ -264,11 +334,18 @@ async fn listings_tell_systems_and_uploads_apart(fixture: Fixture) {
     assert_eq!(vault.list_systems().await, Ok(expected));
     let uploads: Vec<_> = vault.list_uploads(&systems[0]).try_collect().await.unwrap();
     assert_eq!(uploads.len(), 1);
-    assert_eq!((uploads[0].upload_id.clone(), uploads[0].manifest_bytes), (upload(0), 2));
+    assert_eq!(
+        (uploads[0].upload_id.clone(), uploads[0].manifest_bytes),
+        (upload(0), 2)
+    );
     assert_eq!(vault.list_inbox().count().await, 0);
     let objects: Vec<_> = vault.list_objects(&systems[1]).try_collect().await.unwrap();
     assert_eq!(objects.len(), 2);
-    assert!(objects.iter().all(|object| object.key.system_id() == Some(&systems[1])));
+    assert!(
+        objects
+            .iter()
+            .all(|object| object.key.system_id() == Some(&systems[1]))
+    );
 }
 
 async fn deletion_can_be_repeated(fixture: Fixture) {

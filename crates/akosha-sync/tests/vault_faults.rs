@@ -1,5 +1,7 @@
 //! What a vault makes of services that refuse, vanish, lose answers or know no conditions.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 #[path = "support/s3.rs"]
 mod s3;
 #[path = "support/vaults.rs"]
@@ -67,7 +69,10 @@ async fn wrong_credentials_are_told_and_not_repeated() {
             assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
             assert!(error.hint().unwrap().contains("cloud_access_key"));
             let shown = format!("{error} {error:?} {vault:?}");
-            assert!(!shown.contains(access) && !shown.contains(secret), "{shown}");
+            assert!(
+                !shown.contains(access) && !shown.contains(secret),
+                "{shown}"
+            );
         }
     }
 }
@@ -80,7 +85,12 @@ async fn a_missing_bucket_is_told_from_a_missing_object() {
         vault.list_systems().await.unwrap_err(),
         vault.list_inbox().try_next().await.unwrap_err(),
     ] {
-        assert_eq!(error, VaultError::NoBucket { bucket: "nowhere".into() });
+        assert_eq!(
+            error,
+            VaultError::NoBucket {
+                bucket: "nowhere".into()
+            }
+        );
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 }
@@ -101,7 +111,10 @@ async fn a_dead_endpoint_fails_soon_and_can_be_tried_again() {
     assert!(error.to_string().contains("refused"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
     let availability = vault.availability().await;
-    assert!(matches!(availability, Availability::Unavailable(_)), "{availability:?}");
+    assert!(
+        matches!(availability, Availability::Unavailable(_)),
+        "{availability:?}"
+    );
 }
 
 #[tokio::test]
@@ -109,7 +122,10 @@ async fn a_service_that_does_not_answer_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let vault = open(&VaultOptions {
         request_timeout: Duration::from_millis(300),
-        ..options(&format!("http://{}", listener.local_addr().unwrap()), BUCKET)
+        ..options(
+            &format!("http://{}", listener.local_addr().unwrap()),
+            BUCKET,
+        )
     });
     let error = vault.get(&key(), 10).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -156,14 +172,24 @@ async fn stores_without_conditional_writes_are_told_openly() {
         let fixture = Fixture::bucket().await;
         let vault = &fixture.vault;
         fixture.server.as_ref().unwrap().set_fault(fault);
-        assert_eq!(vault.create(&key(), BYTES).await, Ok(Created::Created), "{fault:?}");
+        assert_eq!(
+            vault.create(&key(), BYTES).await,
+            Ok(Created::Created),
+            "{fault:?}"
+        );
         assert_eq!(vault.warnings().len(), 1, "{fault:?}");
         assert!(vault.warnings()[0].contains("conditional writes"));
         let other = Bytes::from_static(b"other");
-        assert_eq!(vault.create(&key(), other.clone()).await, Ok(Created::AlreadyThere));
+        assert_eq!(
+            vault.create(&key(), other.clone()).await,
+            Ok(Created::AlreadyThere)
+        );
         // A vault that does not know yet is as careful.
         let another = fixture.another();
-        assert_eq!(another.create(&key(), other).await, Ok(Created::AlreadyThere));
+        assert_eq!(
+            another.create(&key(), other).await,
+            Ok(Created::AlreadyThere)
+        );
         assert_eq!(vault.get(&key(), 10).await.unwrap(), BYTES);
         assert_eq!(vault.swap_head(None, &head(0)).await, Ok(Swap::Swapped));
         let lost = vault.swap_head(None, &head(1)).await.unwrap();
@@ -177,14 +203,22 @@ async fn a_folder_that_cannot_be_written_is_the_disks_refusal() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    let vault = open(&VaultOptions::new(CloudLocation::Folder(file.join("vault"))));
+    let vault = open(&VaultOptions::new(CloudLocation::Folder(
+        file.join("vault"),
+    )));
     let error = vault.put(&key(), BYTES).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
     let availability = vault.availability().await;
-    assert!(matches!(availability, Availability::Unavailable(_)), "{availability:?}");
+    assert!(
+        matches!(availability, Availability::Unavailable(_)),
+        "{availability:?}"
+    );
     let at_file = open(&VaultOptions::new(CloudLocation::Folder(file)));
     let availability = at_file.availability().await;
-    assert!(matches!(availability, Availability::Unavailable(_)), "{availability:?}");
+    assert!(
+        matches!(availability, Availability::Unavailable(_)),
+        "{availability:?}"
+    );
 }
 
 #[test]

@@ -114,7 +114,10 @@ fn newer_minor_versions_with_more_fields_are_read() {
     let mut value = value();
     value["later"] = 1.into();
     let bytes = serde_json::to_vec(&value).unwrap();
-    assert!(matches!(verify(&bytes), Err(ManifestError::Checksum { .. })));
+    assert!(matches!(
+        verify(&bytes),
+        Err(ManifestError::Checksum { .. })
+    ));
 }
 
 #[test]
@@ -124,11 +127,15 @@ fn times_are_utc_and_not_from_the_future() {
     assert!(at("1999-01-01").is_ok());
     assert!(at("2026-01-02T03:09:05Z").is_ok());
     let late = at("2026-01-02T03:09:06Z");
-    assert!(matches!(late, Err(ManifestError::InFuture { .. })), "{late:?}");
+    assert!(
+        matches!(late, Err(ManifestError::InFuture { .. })),
+        "{late:?}"
+    );
     assert!(matches!(at("soon"), Err(ManifestError::Id { .. })));
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_broken_rule_has_its_error() {
     use ManifestError as E;
     type Check = fn(&E) -> bool;
@@ -139,86 +146,260 @@ fn each_broken_rule_has_its_error() {
     let name: Check = |error| matches!(error, E::Name { .. });
     let path: Check = |error| matches!(error, E::Path { .. });
     let compression: Check = |error| matches!(error, E::Compression { .. });
-    let other_path = format!("systems/other/segments/{}.parquet", ContentHash::of(b"segment"));
+    let other_path = format!(
+        "systems/other/segments/{}.parquet",
+        ContentHash::of(b"segment")
+    );
     let cases: Vec<(&str, Value, Check, &str)> = vec![
-        ("/version", json!("1"), |e| matches!(e, E::Version { .. }), "version"),
-        ("/version", json!("1.0\n"), |e| matches!(e, E::Version { .. }), "version"),
-        ("/version", json!("2.0"), |e| matches!(e, E::UnknownMajor { .. }), "version"),
-        ("/version", json!("01.0"), |e| matches!(e, E::UnknownMajor { .. }), "version"),
+        (
+            "/version",
+            json!("1"),
+            |e| matches!(e, E::Version { .. }),
+            "version",
+        ),
+        (
+            "/version",
+            json!("1.0\n"),
+            |e| matches!(e, E::Version { .. }),
+            "version",
+        ),
+        (
+            "/version",
+            json!("2.0"),
+            |e| matches!(e, E::UnknownMajor { .. }),
+            "version",
+        ),
+        (
+            "/version",
+            json!("01.0"),
+            |e| matches!(e, E::UnknownMajor { .. }),
+            "version",
+        ),
         ("/version", json!(1.0), wrong_type, "version"),
-        ("/system_id", json!("other"), |e| matches!(e, E::WrongPlace { .. }), "system_id"),
+        (
+            "/system_id",
+            json!("other"),
+            |e| matches!(e, E::WrongPlace { .. }),
+            "system_id",
+        ),
         ("/system_id", json!("laptop\n"), id, "system_id"),
-        ("/upload_id", json!("x"), |e| matches!(e, E::WrongPlace { .. }), "upload_id"),
+        (
+            "/upload_id",
+            json!("x"),
+            |e| matches!(e, E::WrongPlace { .. }),
+            "upload_id",
+        ),
         ("/upload_id", json!("../x"), id, "upload_id"),
         ("/kind", json!("backup"), wrong_type, "kind"),
         ("/name", json!("a\nb"), name, "name"),
         ("/parent", json!("a/b"), id, "parent"),
-        ("/conversation_count", json!(-1), range, "conversation_count"),
-        ("/conversation_count", json!(1_000_001), range, "conversation_count"),
-        ("/conversation_count", json!("3"), wrong_type, "conversation_count"),
-        ("/conversation_count", json!(3.5), wrong_type, "conversation_count"),
+        (
+            "/conversation_count",
+            json!(-1),
+            range,
+            "conversation_count",
+        ),
+        (
+            "/conversation_count",
+            json!(1_000_001),
+            range,
+            "conversation_count",
+        ),
+        (
+            "/conversation_count",
+            json!("3"),
+            wrong_type,
+            "conversation_count",
+        ),
+        (
+            "/conversation_count",
+            json!(3.5),
+            wrong_type,
+            "conversation_count",
+        ),
         ("/conversation_count", json!(4), total, "conversation_count"),
-        ("/total_size_bytes", json!(100_000_000_001_u64), range, "total_size_bytes"),
+        (
+            "/total_size_bytes",
+            json!(100_000_000_001_u64),
+            range,
+            "total_size_bytes",
+        ),
         ("/total_size_bytes", json!(1000), total, "total_size_bytes"),
         ("/compressed", json!(false), compression, "compressed"),
-        ("/compression_format", json!(null), compression, "compressed"),
-        ("/compression_format", json!("brotli"), wrong_type, "compression_format"),
-        ("/compression_format", json!("gzip"), compression, "files[0].compression"),
+        (
+            "/compression_format",
+            json!(null),
+            compression,
+            "compressed",
+        ),
+        (
+            "/compression_format",
+            json!("brotli"),
+            wrong_type,
+            "compression_format",
+        ),
+        (
+            "/compression_format",
+            json!("gzip"),
+            compression,
+            "files[0].compression",
+        ),
         ("/segments", json!({}), wrong_type, "segments"),
         ("/segments/0", json!(1), wrong_type, "segments[0]"),
-        ("/segments/0/path", json!(other_path), path, "segments[0].path"),
-        ("/segments/0/path", json!("../../etc/passwd"), path, "segments[0].path"),
+        (
+            "/segments/0/path",
+            json!(other_path),
+            path,
+            "segments[0].path",
+        ),
+        (
+            "/segments/0/path",
+            json!("../../etc/passwd"),
+            path,
+            "segments[0].path",
+        ),
         ("/segments/0/sha256", json!("A"), id, "segments[0].sha256"),
         ("/segments/0/rows", json!(0), range, "segments[0].rows"),
         ("/segments/0/rows", json!(2), total, "conversation_count"),
-        ("/segments/0/size_bytes", json!(0), range, "segments[0].size_bytes"),
-        ("/segments/0/min_seq", json!(-1), range, "segments[0].min_seq"),
-        ("/segments/0/min_seq", json!(10), |e| matches!(e, E::SeqOrder { .. }), "segments[0]"),
+        (
+            "/segments/0/size_bytes",
+            json!(0),
+            range,
+            "segments[0].size_bytes",
+        ),
+        (
+            "/segments/0/min_seq",
+            json!(-1),
+            range,
+            "segments[0].min_seq",
+        ),
+        (
+            "/segments/0/min_seq",
+            json!(10),
+            |e| matches!(e, E::SeqOrder { .. }),
+            "segments[0]",
+        ),
         ("/files/0/name", json!("../x"), name, "files[0].name"),
         ("/files/0/name", json!("a/b"), name, "files[0].name"),
         ("/files/0/name", json!("a\n"), name, "files[0].name"),
-        ("/files/0/name", json!("x".repeat(256)), name, "files[0].name"),
-        ("/files/0/size_bytes", json!(71), total, "files[0].size_bytes"),
-        ("/files/0/sha256", json!(null), wrong_type, "files[0].sha256"),
-        ("/files/0/compression", json!(null), total, "files[0].chunks[0].stored_bytes"),
-        ("/files/0/compression", json!("gzip"), compression, "files[0].compression"),
-        ("/files/0/chunks/0/size_bytes", json!(0), range, "files[0].chunks[0].size_bytes"),
-        ("/files/0/chunks/0/stored_bytes", json!(1_i64 << 40), range, "files[0].chunks[0].stored_bytes"),
-        ("/encryption", json!({}), |e| matches!(e, E::Encrypted), "encryption"),
+        (
+            "/files/0/name",
+            json!("x".repeat(256)),
+            name,
+            "files[0].name",
+        ),
+        (
+            "/files/0/size_bytes",
+            json!(71),
+            total,
+            "files[0].size_bytes",
+        ),
+        (
+            "/files/0/sha256",
+            json!(null),
+            wrong_type,
+            "files[0].sha256",
+        ),
+        (
+            "/files/0/compression",
+            json!(null),
+            total,
+            "files[0].chunks[0].stored_bytes",
+        ),
+        (
+            "/files/0/compression",
+            json!("gzip"),
+            compression,
+            "files[0].compression",
+        ),
+        (
+            "/files/0/chunks/0/size_bytes",
+            json!(0),
+            range,
+            "files[0].chunks[0].size_bytes",
+        ),
+        (
+            "/files/0/chunks/0/stored_bytes",
+            json!(1_i64 << 40),
+            range,
+            "files[0].chunks[0].stored_bytes",
+        ),
+        (
+            "/encryption",
+            json!({}),
+            |e| matches!(e, E::Encrypted),
+            "encryption",
+        ),
         ("/metadata", json!([]), wrong_type, "metadata"),
-        ("/metadata/trigger", json!(1), wrong_type, "metadata.trigger"),
+        (
+            "/metadata/trigger",
+            json!(1),
+            wrong_type,
+            "metadata.trigger",
+        ),
         ("/signature", json!(1), wrong_type, "signature"),
     ];
     for (pointer, new, check, field) in cases {
         let result = changed(|value| *value.pointer_mut(pointer).unwrap() = new.clone());
         let error = result.expect_err(pointer);
         assert!(check(&error), "{pointer} {new}: {error:?}");
-        assert!(error.to_string().contains(field), "{pointer} {new}: {error}");
+        assert!(
+            error.to_string().contains(field),
+            "{pointer} {new}: {error}"
+        );
         assert!(error.to_string().len() < 400, "{error}");
     }
 }
 
 #[test]
 fn missing_and_doubled_things_are_named() {
-    for field in ["version", "uploaded_at", "segments", "files", "compressed", "metadata", "kind"] {
+    for field in [
+        "version",
+        "uploaded_at",
+        "segments",
+        "files",
+        "compressed",
+        "metadata",
+        "kind",
+    ] {
         let result = changed(|value| {
             value.as_object_mut().unwrap().remove(field);
         });
-        assert_eq!(result, Err(ManifestError::Missing { field: field.into() }));
+        assert_eq!(
+            result,
+            Err(ManifestError::Missing {
+                field: field.into()
+            })
+        );
     }
     let result = changed(|value| {
         let segment = value["segments"][0].clone();
         value["segments"].as_array_mut().unwrap().push(segment);
         value["conversation_count"] = 6.into();
     });
-    assert!(matches!(result, Err(ManifestError::Duplicate { field: "segments", .. })));
+    assert!(matches!(
+        result,
+        Err(ManifestError::Duplicate {
+            field: "segments",
+            ..
+        })
+    ));
     let result = changed(|value| {
         let file = value["files"][0].clone();
         value["files"].as_array_mut().unwrap().push(file);
     });
-    assert!(matches!(result, Err(ManifestError::Duplicate { field: "files", .. })));
+    assert!(matches!(
+        result,
+        Err(ManifestError::Duplicate { field: "files", .. })
+    ));
     let result = changed(|value| value["segments"] = json!(vec![json!({}); MAX_SEGMENTS + 1]));
-    assert!(matches!(result, Err(ManifestError::TooMany { field: "segments", .. })));
+    assert!(matches!(
+        result,
+        Err(ManifestError::TooMany {
+            field: "segments",
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -257,7 +438,11 @@ fn refusals_that_time_heals_are_known() {
     late.uploaded_at = now() + TimeDelta::hours(1);
     let error = verify(&late.seal().unwrap().bytes).unwrap_err();
     assert!(error.may_pass_later());
-    assert!(!changed(|value| value["kind"] = json!(1)).unwrap_err().may_pass_later());
+    assert!(
+        !changed(|value| value["kind"] = json!(1))
+            .unwrap_err()
+            .may_pass_later()
+    );
 }
 
 #[test]

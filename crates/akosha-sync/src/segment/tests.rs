@@ -49,7 +49,9 @@ fn change(seq: i64, text: &str) -> Change {
 }
 
 fn vector(seed: f32) -> Embedding {
-    let numbers: Vec<f32> = (0..EMBEDDING_DIM).map(|i| seed + i as f32 / 384.0).collect();
+    let numbers: Vec<f32> = (0..EMBEDDING_DIM)
+        .map(|i| seed + i as f32 / 384.0)
+        .collect();
     Embedding::try_from(numbers).unwrap()
 }
 
@@ -113,7 +115,9 @@ fn rows_come_back_as_they_were() {
 
 #[test]
 fn equal_rows_give_equal_bytes() {
-    let changes: Vec<_> = (1..=3000).map(|seq| change(seq, &format!("text {seq}"))).collect();
+    let changes: Vec<_> = (1..=3000)
+        .map(|seq| change(seq, &format!("text {seq}")))
+        .collect();
     assert_eq!(written(&changes).1, written(&changes).1);
 }
 
@@ -128,7 +132,10 @@ fn many_and_long_rows_are_cut_into_groups_and_batches() {
     for batch in read(file, &system(), &entry).unwrap() {
         let batch = batch.unwrap();
         assert!(batch.len() <= 1000);
-        let bytes: usize = batch.iter().map(|row| row.as_ref().unwrap().text.len()).sum();
+        let bytes: usize = batch
+            .iter()
+            .map(|row| row.as_ref().unwrap().text.len())
+            .sum();
         assert!(bytes <= (8 << 20) + MAX_TEXT_BYTES, "{bytes}");
         seqs.extend(batch.into_iter().map(|row| row.unwrap().seq));
     }
@@ -150,13 +157,19 @@ fn a_writer_tells_when_it_is_full() {
 #[test]
 fn empty_segments_and_foreign_rows_are_not_written() {
     let file = || tempfile::tempfile().unwrap();
-    assert!(matches!(write(&system(), [], file()), Err(SegmentError::Empty)));
+    assert!(matches!(
+        write(&system(), [], file()),
+        Err(SegmentError::Empty)
+    ));
     let foreign = Change {
         system_id: "other".parse().unwrap(),
         ..change(1, "x")
     };
     let result = write(&system(), [foreign], file());
-    assert!(matches!(result, Err(SegmentError::WrongSystem { row: 0, .. })));
+    assert!(matches!(
+        result,
+        Err(SegmentError::WrongSystem { row: 0, .. })
+    ));
 }
 
 #[test]
@@ -165,22 +178,38 @@ fn what_a_manifest_says_wrongly_is_found() {
     let read_as = |entry: SegmentEntry| read_all(file.try_clone().unwrap(), &entry);
     for rows in [1, 3] {
         let result = read_as(SegmentEntry { rows, ..entry });
-        assert!(matches!(result, Err(SegmentError::Rows { found: 2, .. })), "{result:?}");
+        assert!(
+            matches!(result, Err(SegmentError::Rows { found: 2, .. })),
+            "{result:?}"
+        );
     }
-    let rows = read_as(SegmentEntry { min_seq: 6, ..entry }).unwrap();
+    let rows = read_as(SegmentEntry {
+        min_seq: 6,
+        ..entry
+    })
+    .unwrap();
     assert_eq!(rows[0].as_ref().unwrap_err().reason.field, "seq");
     assert!(rows[1].is_ok());
     let other: SystemId = "other".parse().unwrap();
     let mut reader = read(file.try_clone().unwrap(), &other, &entry).unwrap();
     let first = reader.next().unwrap();
-    assert!(matches!(first, Err(SegmentError::WrongSystem { row: 0, .. })));
+    assert!(matches!(
+        first,
+        Err(SegmentError::WrongSystem { row: 0, .. })
+    ));
     assert!(reader.next().is_none());
 }
 
 /// Rewrites a segment with some of its columns changed.
-fn rewritten(changes: &[Change], change: impl Fn(&str, ArrayRef) -> Option<ArrayRef>) -> (File, SegmentEntry) {
+fn rewritten(
+    changes: &[Change],
+    change: impl Fn(&str, ArrayRef) -> Option<ArrayRef>,
+) -> (File, SegmentEntry) {
     let (file, entry) = written(changes);
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .unwrap()
+        .build()
+        .unwrap();
     let out = tempfile::tempfile().unwrap();
     let mut writer = None;
     for batch in reader {
@@ -191,11 +220,16 @@ fn rewritten(changes: &[Change], change: impl Fn(&str, ArrayRef) -> Option<Array
             .iter()
             .zip(batch.columns())
             .filter_map(|(field, column)| {
-                Some((field.name().clone(), change(field.name(), Arc::clone(column))?))
+                Some((
+                    field.name().clone(),
+                    change(field.name(), Arc::clone(column))?,
+                ))
             })
             .collect();
         let batch = RecordBatch::try_from_iter_with_nullable(
-            columns.into_iter().map(|(name, column)| (name, column, true)),
+            columns
+                .into_iter()
+                .map(|(name, column)| (name, column, true)),
         )
         .unwrap();
         writer
@@ -219,7 +253,8 @@ fn a_bad_row_stops_only_itself() {
         },
         deleted(3, Op::Forget),
     ];
-    let texts = |values: [Option<&str>; 3]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
+    let texts =
+        |values: [Option<&str>; 3]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
     let long = "x".repeat(MAX_TEXT_BYTES + 1);
     let hash = |text: &str| akosha_core::content_sha256(text);
     let first = Some("first");
@@ -247,7 +282,11 @@ fn a_bad_row_stops_only_itself() {
         });
         let rows = read_all(file, &entry).unwrap();
         let error = rows[1].as_ref().unwrap_err();
-        assert_eq!((error.reason.field.as_str(), error.row), (field, 1), "{error}");
+        assert_eq!(
+            (error.reason.field.as_str(), error.row),
+            (field, 1),
+            "{error}"
+        );
         assert!(error.to_string().len() < 400, "{error}");
         assert!(rows[0].is_ok() && rows[2].is_ok());
     }
@@ -274,7 +313,11 @@ fn bad_numbers_stop_only_their_row() {
         let (file, entry) = rewritten(&changes, |name, old| {
             let mut builder = Int64Builder::new();
             builder.append_slice(&[1, revision]);
-            Some(if name == "revision" { Arc::new(builder.finish()) } else { old })
+            Some(if name == "revision" {
+                Arc::new(builder.finish())
+            } else {
+                old
+            })
         });
         let rows = read_all(file, &entry).unwrap();
         assert!(rows[0].is_ok());
@@ -290,7 +333,11 @@ fn bad_numbers_stop_only_their_row() {
                 return Some(old);
             }
             let list = old.as_fixed_size_list();
-            let mut numbers = list.values().as_primitive::<Float32Type>().values().to_vec();
+            let mut numbers = list
+                .values()
+                .as_primitive::<Float32Type>()
+                .values()
+                .to_vec();
             numbers[400] = bad;
             let item = Arc::new(Field::new("element", DataType::Float32, false));
             let numbers = Arc::new(Float32Array::from(numbers));
@@ -317,7 +364,10 @@ fn columns_may_be_more_but_not_fewer_or_other() {
         let wrong: ArrayRef = Arc::new(StringArray::from(vec!["1"]));
         Some(if name == "seq" { wrong } else { old })
     });
-    assert!(matches!(read_all(file, &entry), Err(SegmentError::Column { column: "seq", .. })));
+    assert!(matches!(
+        read_all(file, &entry),
+        Err(SegmentError::Column { column: "seq", .. })
+    ));
     // What other Parquet writers do by default, and one column more, is read.
     let (file, entry) = with_another_column(&changes);
     assert_eq!(read_all(file, &entry).unwrap()[0], Ok(changes[0].clone()));
@@ -325,7 +375,10 @@ fn columns_may_be_more_but_not_fewer_or_other() {
 
 fn with_another_column(changes: &[Change]) -> (File, SegmentEntry) {
     let (file, entry) = written(changes);
-    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .unwrap()
+        .build()
+        .unwrap();
     let batch = reader.next().unwrap().unwrap();
     let mut fields = vec![Arc::new(Field::new("later", DataType::Utf8, true))];
     fields.extend(batch.schema().fields().iter().cloned());
@@ -374,9 +427,9 @@ fn turned_bits_never_panic() {
     let (file, entry) = written(&changes);
     let bytes = bytes_of(&file);
     for at in 0..bytes.len() {
-        let mut changed = bytes.clone();
-        changed[at] ^= 1 << (at % 8);
-        survives(&changed, &entry);
+        let mut turned = bytes.clone();
+        turned[at] ^= 1 << (at % 8);
+        survives(&turned, &entry);
     }
 }
 
@@ -384,7 +437,11 @@ fn any_change() -> impl Strategy<Value = Change> {
     let text = "\\PC{0,200}";
     (
         (1..1_000_000_i64, 1..=MAX_REVISION, text, "[!-~]{1,40}"),
-        (proptest::option::of(-1e6_f32..1e6), 0..4_000_000_000_000_000_i64, 0..3_u8),
+        (
+            proptest::option::of(-1e6_f32..1e6),
+            0..4_000_000_000_000_000_i64,
+            0..3_u8,
+        ),
     )
         .prop_map(|((seq, revision, text, id), (seed, micros, op))| {
             let op = [Op::Put, Op::Forget, Op::Erase][usize::from(op)];

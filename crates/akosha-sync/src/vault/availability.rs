@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::options::Endpoint;
 use super::{Backend, Vault};
-use crate::Availability;
+use crate::{Availability, availability};
 
 /// Longest time that a check takes.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -47,14 +46,11 @@ impl Vault {
 
 async fn of_service(endpoint: &Endpoint) -> Availability {
     let Endpoint { host, port, .. } = endpoint;
-    let bare_host = host.trim_start_matches('[').trim_end_matches(']');
-    match timeout(LIMIT, TcpStream::connect((bare_host, *port))).await {
-        Ok(Ok(_)) => Availability::Available,
-        Err(_) => Availability::Unknown(format!("`{host}:{port}` did not answer within 1 s")),
-        Ok(Err(_)) if is_behind_proxy() => {
+    match availability::of_address(host, *port).await {
+        Availability::Unavailable(_) if is_behind_proxy() => {
             Availability::Unknown(format!("`{host}:{port}` is reached through a proxy"))
         }
-        Ok(Err(error)) => Availability::Unavailable(format!("`{host}:{port}`: {error}")),
+        found => found,
     }
 }
 

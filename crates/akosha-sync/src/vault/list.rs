@@ -116,7 +116,7 @@ impl Vault {
             let found = stream::iter(first.map(Ok)).chain(rest);
             let listed = found.filter_map(move |found| {
                 let listed = match found {
-                    Ok(meta) => vault.listed(meta).map(Ok),
+                    Ok(meta) => vault.listed(&meta).map(Ok),
                     Err(error) => Some(Err(vault.failed("list", &prefix, &error))),
                 };
                 async { listed }
@@ -126,7 +126,7 @@ impl Vault {
         stream::once(opened).try_flatten().boxed()
     }
 
-    fn listed(&self, meta: ObjectMeta) -> Option<Listed> {
+    fn listed(&self, meta: &ObjectMeta) -> Option<Listed> {
         let key = self.below_prefix(&meta.location)?.parse().ok()?;
         Some(Listed {
             key,

@@ -47,7 +47,8 @@ use classify::{Attempt, classify};
 use conditional::Conditional;
 use folder::Folder;
 use options::{Endpoint, Place};
-use retry::Retry;
+
+use crate::retry::Policy;
 
 /// A vault. Clones share it. Opening contacts nothing and creates nothing.
 #[derive(Debug, Clone)]
@@ -58,7 +59,7 @@ pub struct Vault {
 struct Inner {
     backend: Backend,
     prefix: Path,
-    retry: Retry,
+    retry: Policy,
     part_size: u64,
     conditional: Conditional,
     warnings: Mutex<Vec<String>>,
@@ -155,7 +156,7 @@ impl Vault {
             inner: Arc::new(Inner {
                 backend,
                 prefix,
-                retry: Retry::new(options.max_retries, options.retry_backoff),
+                retry: Policy::new(options.max_retries, options.retry_backoff),
                 part_size: options.part_size.max(5 << 20),
                 conditional,
                 warnings: Mutex::new(Vec::new()),

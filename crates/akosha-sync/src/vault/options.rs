@@ -152,8 +152,7 @@ impl Place {
         match &options.location {
             CloudLocation::S3 { bucket, prefix } => Ok((s3(options, bucket)?, join(prefix))),
             CloudLocation::Folder(root) => Ok((Self::Folder(root.clone()), join(""))),
-            #[allow(unreachable_patterns, reason = "core is about to name more locations")]
-            _ => Err(VaultError::Config {
+            CloudLocation::Gcs { .. } | CloudLocation::Azure { .. } => Err(VaultError::Config {
                 setting: "cloud_bucket",
                 message: "names a kind of storage that is not supported in this version".into(),
                 hint: "use `s3://…` (Google Cloud Storage speaks it with HMAC keys and \

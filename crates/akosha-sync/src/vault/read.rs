@@ -106,12 +106,12 @@ impl Vault {
             }
         }
         drop(sender);
-        let received = sink.await.map_err(|error| VaultError::Unavailable {
+        let stored = sink.await.map_err(|error| VaultError::Unavailable {
             operation: "read",
             key: name.clone(),
             reason: error.to_string(),
         })?;
-        let (file, sha256) = received.map_err(|error| VaultError::Storage {
+        let (file, sha256) = stored.map_err(|error| VaultError::Storage {
             operation: "write a temporary file in",
             path: folder.to_owned(),
             reason: error.to_string(),

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backon::BackoffBuilder;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::FuturesUnordered;
@@ -17,8 +16,8 @@ use tokio::io::AsyncReadExt;
 
 use super::classify::is_unsupported;
 use super::conditional::Support;
-use super::retry::Retry;
 use super::{Vault, VaultError, VaultKey};
+use crate::retry::Policy;
 
 /// Parts of one object that are on their way at once; more does not help R2 and costs memory.
 const PARTS_IN_FLIGHT: usize = 3;
@@ -271,7 +270,7 @@ fn unreadable(file: &Path, error: &std::io::Error) -> VaultError {
 
 /// Sends a part again by the policy that every operation has.
 #[derive(Debug)]
-struct PartRetry(Retry);
+struct PartRetry(Policy);
 
 #[async_trait]
 impl RetryPolicy for PartRetry {
@@ -283,7 +282,8 @@ impl RetryPolicy for PartRetry {
             RetryFailure::Transport(kind) => kind != HttpErrorKind::Decode,
             _ => false,
         };
-        let pause = self.0.pauses().build().nth(context.attempt - 1);
+        let attempt = u32::try_from(context.attempt).unwrap_or(u32::MAX);
+        let pause = self.0.delay(attempt.saturating_sub(1));
         match pause.filter(|_| is_retryable) {
             Some(pause) => {
                 tokio::time::sleep(pause).await;

@@ -4,7 +4,11 @@
 //! `s3s-fs` checks a condition and writes in two steps, so writes are let through one by one:
 //! then its conditional writes are as atomic as those of S3. Faults can be switched on.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary includes this file and uses a part"
+)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

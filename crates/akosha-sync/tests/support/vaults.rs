@@ -1,6 +1,10 @@
 //! A vault of each kind, empty.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary includes this file and uses a part"
+)]
 
 use std::path::PathBuf;
 use std::time::Duration;
