@@ -75,7 +75,7 @@ fn is_entered(entry: &DirEntry) -> bool {
 
 fn is_markdown(entry: &DirEntry) -> bool {
     let extension = entry.path().extension().and_then(|e| e.to_str());
-    !entry.file_type().is_dir()
+    entry.file_type().is_file()
         && extension.is_some_and(|extension| {
             extension.eq_ignore_ascii_case("md") || extension.eq_ignore_ascii_case("markdown")
         })
@@ -180,9 +180,6 @@ impl Tree<'_> {
 
 /// Reads a file as text with `\n` line ends, with the time it was last written; or says why not.
 fn load(entry: &DirEntry) -> Result<(String, Option<DateTime<Utc>>), String> {
-    if entry.path_is_symlink() && entry.depth() > 0 {
-        return Err("is a symbolic link".into());
-    }
     let file = fs::metadata(entry.path()).map_err(|error| unreadable_reason(&error))?;
     if !file.is_file() {
         return Err("is no regular file".into());
