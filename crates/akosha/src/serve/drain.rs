@@ -6,12 +6,15 @@ use std::time::Duration;
 use akosha_mcp::{BackgroundDrain, StoreHandle};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// How long an interrupted sync has to leave the queue in order.
+const LAST: Duration = Duration::from_secs(2);
 
 /// The task that drains, and the ways to wake and to end it.
 pub(super) struct Drainer {
     wake: Arc<Notify>,
-    store: StoreHandle,
     /// Ends the task after the job at work.
     last: CancellationToken,
     /// Interrupts the job at work; it stays in the queue.
@@ -34,15 +37,9 @@ impl Drainer {
         let wake = Arc::new(Notify::new());
         let last = CancellationToken::new();
         let now = CancellationToken::new();
-        let task = tokio::spawn(work(
-            store.clone(),
-            Arc::clone(&wake),
-            last.clone(),
-            now.clone(),
-        ));
+        let task = tokio::spawn(work(store, Arc::clone(&wake), last.clone(), now.clone()));
         Self {
             wake,
-            store,
             last,
             now,
             task,
@@ -54,40 +51,32 @@ impl Drainer {
         Signal(Arc::clone(&self.wake))
     }
 
-    /// Drains what is due for at most `grace`, then ends the task. What is left stays queued.
-    pub(super) async fn finish(self, grace: Duration) {
-        let Self {
-            store,
-            last,
-            now,
-            mut task,
-            ..
-        } = self;
-        last.cancel();
-        let whole = async {
-            let _ = (&mut task).await;
-            drain(&store, &now).await;
-        };
-        if tokio::time::timeout(grace, whole).await.is_err() {
+    /// Drains what is due until `deadline`, then ends the task. What is left stays queued.
+    pub(super) async fn finish(mut self, deadline: Instant) {
+        self.last.cancel();
+        let drained = tokio::time::timeout_at(deadline, &mut self.task).await;
+        if drained.is_err() {
             tracing::warn!("a sync was still at work at the end of the grace; it stays queued");
-            now.cancel();
-            // An interrupted job ends at its next request.
-            let _ = tokio::time::timeout(Duration::from_secs(2), task).await;
+            self.now.cancel();
+            // What was interrupted ends at its next request.
+            let _ = tokio::time::timeout(LAST, &mut self.task).await;
         }
     }
 }
 
+/// Drains whenever it is woken, and once more at the end.
 async fn work(
     store: StoreHandle,
     wake: Arc<Notify>,
     last: CancellationToken,
     now: CancellationToken,
 ) {
-    loop {
+    while !last.is_cancelled() {
         tokio::select! {
-            () = last.cancelled() => return,
-            () = wake.notified() => drain(&store, &now).await,
+            () = last.cancelled() => {}
+            () = wake.notified() => {}
         }
+        drain(&store, &now).await;
     }
 }
 

@@ -77,11 +77,10 @@ async fn serve(listener: TcpListener, store: StoreHandle, stop: Stop) -> Result<
     };
     watching.cancel();
     sessions.cancel();
-    let drained = tokio::select! {
-        () = drainer.finish(stop::grace(&store)) => Ok(()),
+    let _ = watch.await;
+    let deadline = ended?;
+    tokio::select! {
+        () = drainer.finish(deadline) => Ok(()),
         () = stop.forced.cancelled() => Err(ServeError::Forced),
-    };
-    // The watcher ends at its next look.
-    drop(watch);
-    ended.and(drained)
+    }
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use akosha_mcp::StoreHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ServeError;
@@ -29,57 +30,97 @@ impl Stop {
 
 /// Asks to stop at the first signal, and at once at the second.
 pub(super) async fn on_signals(stop: Stop) {
-    if let Err(error) = signal().await {
-        tracing::warn!(%error, "signals cannot be caught: only a kill ends the server");
-        return;
-    }
-    tracing::info!("stopping: a second signal ends at once");
+    let mut signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::warn!(%error, "signals cannot be caught: only a kill ends the server");
+            return;
+        }
+    };
+    signals.next().await;
+    tracing::info!("stopping; a second signal ends at once");
     stop.asked.cancel();
-    if signal().await.is_ok() {
-        stop.forced.cancel();
+    signals.next().await;
+    stop.forced.cancel();
+}
+
+/// Ctrl-C and, on Unix, SIGTERM. None is lost between two waits.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
-/// Waits for Ctrl-C or, on Unix, SIGTERM.
-async fn signal() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
+/// Ctrl-C and the closing of the console.
+#[cfg(windows)]
+struct Signals {
+    interrupt: tokio::signal::windows::CtrlC,
+    close: tokio::signal::windows::CtrlClose,
+}
+
+#[cfg(windows)]
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: tokio::signal::windows::ctrl_c()?,
+            close: tokio::signal::windows::ctrl_close()?,
+        })
     }
-    #[cfg(not(unix))]
-    {
-        tokio::signal::ctrl_c().await
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.close.recv() => {}
+        }
     }
 }
 
 /// Returns how long stopping may take.
-pub(super) fn grace(store: &StoreHandle) -> Duration {
+fn grace(store: &StoreHandle) -> Duration {
     match store.opened_now() {
         Some((_, syncer)) => syncer.config().config.shutdown_grace,
         None => DEFAULT_GRACE,
     }
 }
 
-/// Runs the server; once it is asked to stop, its requests have the grace to end.
+/// Runs the server; once it is asked to stop, its requests have the grace to end. Returns when
+/// the grace is over, for what is to be done in the rest of it.
 pub(super) async fn within_grace(
     serving: impl Future<Output = std::io::Result<()>>,
     stop: &Stop,
     store: &StoreHandle,
-) -> Result<(), ServeError> {
-    let late = async {
-        stop.asked.cancelled().await;
-        tokio::time::sleep(grace(store)).await;
-    };
+) -> Result<Instant, ServeError> {
+    let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        ended = serving => ended.map_err(ServeError::Io),
-        () = late => {
-            tracing::warn!("requests were still at work at the end of the grace");
-            Ok(())
+        ended = &mut serving => {
+            ended.map_err(ServeError::Io)?;
+            return Ok(Instant::now() + grace(store));
         }
+        () = stop.asked.cancelled() => {}
     }
+    let deadline = Instant::now() + grace(store);
+    if let Ok(ended) = tokio::time::timeout_at(deadline, serving).await {
+        ended.map_err(ServeError::Io)?;
+    } else {
+        tracing::warn!("requests were still at work at the end of the grace");
+    }
+    Ok(deadline)
 }

@@ -1,1 +1,374 @@
+//! The server as its clients see it, on a free port of loopback.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use akosha_core::config::{Config, LoadedConfig};
+use akosha_mcp::StoreHandle;
+use akosha_store::{Home, Store, StoreOptions};
+use akosha_sync::Syncer;
+use rmcp::model::{
+    CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, ProtocolVersion,
+};
+use rmcp::service::RunningService;
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use super::stop::Stop;
+use super::{ServeError, listen, router, serve};
+
+struct Server {
+    address: SocketAddr,
+    stop: Stop,
+    task: JoinHandle<Result<(), ServeError>>,
+    store: Store,
+    home: TempDir,
+}
+
+fn config(home: &TempDir) -> Config {
+    let mut config = Config::default_with("server".parse().unwrap());
+    config.akosha_url = "http://127.0.0.1:9/mcp".into();
+    config.max_retries = 0;
+    config.cloud_bucket = format!("file://{}", home.path().join("vault").display());
+    config.shutdown_grace = Duration::from_secs(10);
+    config
+}
+
+impl Server {
+    async fn start() -> Self {
+        // The client is built with TLS even where it is not used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let home = tempfile::tempdir().unwrap();
+        let config = config(&home);
+        let options = StoreOptions::new(config.system_id.clone());
+        let store = Store::open(&Home::new(home.path().join("home")), options).unwrap();
+        let syncer = Syncer::new(store.clone(), Arc::new(LoadedConfig::new(config)));
+        let (address, stop, task) = spawn(StoreHandle::opened(syncer)).await;
+        Self {
+            address,
+            stop,
+            task,
+            store,
+            home,
+        }
+    }
+
+    async fn client(
+        &self,
+        lifecycle: ClientLifecycleMode,
+    ) -> RunningService<RoleClient, ClientConfig> {
+        let url = format!("http://{}/mcp", self.address);
+        let config = ClientConfig::new(
+            ClientCapabilities::default(),
+            Implementation::new("test", "1"),
+        );
+        config
+            .serve_with_lifecycle(StreamableHttpClientTransport::from_uri(url), lifecycle)
+            .await
+            .unwrap()
+    }
+
+    async fn stopped(self) -> Result<(), ServeError> {
+        self.stop.asked.cancel();
+        tokio::time::timeout(Duration::from_secs(20), self.task)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+}
+
+async fn spawn(store: StoreHandle) -> (SocketAddr, Stop, JoinHandle<Result<(), ServeError>>) {
+    let listener = listen::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = Stop::new();
+    let task = tokio::spawn(serve(listener, store, stop.clone()));
+    (address, stop, task)
+}
+
+struct Answered {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answered {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// Checks that the body is problem details of the status, and returns them.
+    fn problem(&self) -> Value {
+        let head = self.head.to_ascii_lowercase();
+        assert!(
+            head.contains("content-type: application/problem+json"),
+            "{head}"
+        );
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        assert!(problem["title"].is_string() && problem["detail"].is_string());
+        problem
+    }
+}
+
+/// Sends one request as it stands and reads the answer to its end.
+async fn send(address: SocketAddr, request: &str) -> Answered {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes).await;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    Answered {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+async fn get(address: SocketAddr, path: &str) -> Answered {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    send(address, &request).await
+}
+
+/// Posts a call of `akosha_sync_status`'s listing with further headers.
+async fn post_mcp(address: SocketAddr, host: &str, headers: &str) -> Answered {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\
+         Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    send(address, &request).await
+}
+
+async fn call(
+    client: &RunningService<RoleClient, ClientConfig>,
+    tool: &'static str,
+    arguments: Value,
+) -> Value {
+    let params = CallToolRequestParams::new(tool)
+        .with_arguments(arguments.as_object().cloned().unwrap_or_default());
+    client
+        .call_tool(params)
+        .await
+        .unwrap()
+        .structured_content
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probes_answer_and_what_is_not_there_is_a_problem() {
+    let server = Server::start().await;
+    let health = get(server.address, "/health").await;
+    assert_eq!(health.status, 200);
+    assert_eq!(health.json()["status"], "ok");
+    assert_eq!(get(server.address, "/ready").await.status, 200);
+    let missing = get(server.address, "/nothing").await;
+    assert_eq!(missing.status, 404);
+    assert!(
+        missing.problem()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("/nothing")
+    );
+    let request = format!(
+        "POST /health HTTP/1.1\r\nHost: {0}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        server.address
+    );
+    let refused = send(server.address, &request).await;
+    assert_eq!(refused.status, 405);
+    refused.problem();
+    assert!(
+        refused.head.to_ascii_lowercase().contains("allow:"),
+        "{}",
+        refused.head
+    );
+    let refused = get(server.address, "/mcp").await;
+    assert_eq!(refused.status, 405);
+    refused.problem();
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_other_origins_and_other_host_names_are_refused() {
+    let server = Server::start().await;
+    let address = server.address;
+    let host = address.to_string();
+    assert_eq!(post_mcp(address, &host, "").await.status, 200);
+    let own = format!("Origin: http://{address}\r\n");
+    assert_eq!(post_mcp(address, &host, &own).await.status, 200);
+    for origin in ["https://evil.example", "http://localhost:1", "null"] {
+        let refused = post_mcp(address, &host, &format!("Origin: {origin}\r\n")).await;
+        assert_eq!(refused.status, 403, "{origin}");
+        refused.problem();
+    }
+    let refused = post_mcp(address, "evil.example", "").await;
+    assert_eq!(refused.status, 403);
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_over_the_limit_is_refused() {
+    let server = Server::start().await;
+    let size = router::MAX_BODY + 1;
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {size}\r\n\r\n",
+        server.address
+    );
+    let refused = send(server.address, &(head + &" ".repeat(size))).await;
+    assert_eq!(refused.status, 413);
+    refused.problem();
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_megabytes_of_memories_pass_in_every_era() {
+    let server = Server::start().await;
+    let eras = [
+        ClientLifecycleMode::Initialize,
+        ClientLifecycleMode::Discover {
+            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+        },
+    ];
+    for (n, era) in eras.into_iter().enumerate() {
+        let client = server.client(era).await;
+        let source = format!("laptop.{n}");
+        let memories: Vec<Value> = (0..1000)
+            .map(|n| {
+                let embedding: Vec<f32> = (0..384).map(|i| 0.123_456_7 + (n * i) as f32).collect();
+                json!({
+                    "memory_id": format!("m{n}"), "text": format!("number {n} {}", "x".repeat(3500)),
+                    "embedding": embedding, "metadata": {"source": source}
+                })
+            })
+            .collect();
+        let arguments = json!({"memories": memories});
+        assert!(arguments.to_string().len() > 8_000_000);
+        let answer = call(&client, "batch_store_memories", arguments).await;
+        assert_eq!(answer["status"], "completed", "{answer}");
+        assert_eq!(answer["stored"], 1000);
+        let memory = call(
+            &client,
+            "get_memory",
+            json!({"memory_id": "m7", "system_id": format!("laptop-{n}")}),
+        )
+        .await;
+        assert_eq!(memory["ingestion_method"], "http_push");
+        client.cancel().await.unwrap();
+    }
+    assert_eq!(server.store.stats().unwrap().systems, 2);
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queued_sync_runs_in_the_server() {
+    let server = Server::start().await;
+    let client = server.client(ClientLifecycleMode::Initialize).await;
+    let end = call(&client, "session_end", json!({"summary": "Done"})).await;
+    assert_eq!(end["sync"]["queued"], true);
+    for _ in 0..200 {
+        if server.store.queue().unwrap().last_success_at.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let queue = server.store.queue().unwrap();
+    assert!(queue.last_success_at.is_some(), "{queue:?}");
+    assert!(
+        server
+            .home
+            .path()
+            .join("vault/systems/server/head.json")
+            .exists()
+    );
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_drains_what_is_queued() {
+    let server = Server::start().await;
+    let client = server.client(ClientLifecycleMode::Initialize).await;
+    call(&client, "store_memory", json!({"text": "x"})).await;
+    // Queued by another process of the home: nobody woke the server.
+    server
+        .store
+        .enqueue(
+            akosha_store::Trigger::SessionEnd,
+            &serde_json::to_string(&akosha_sync::SyncRequest::default()).unwrap(),
+        )
+        .unwrap();
+    let (store, address) = (server.store.clone(), server.address);
+    server.stopped().await.unwrap();
+    assert_eq!(store.queue().unwrap().pending, 0);
+    assert!(store.queue().unwrap().last_success_at.is_some());
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "the port is free"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_is_ready_once_its_store_is_open() {
+    let (allow, allowed) = std::sync::mpsc::channel::<Syncer>();
+    let allowed = std::sync::Mutex::new(allowed);
+    let handle = StoreHandle::new(move || Ok(allowed.lock().unwrap().recv().unwrap()));
+    let (address, stop, task) = spawn(handle).await;
+    assert_eq!(get(address, "/health").await.status, 200);
+    let unready = get(address, "/ready").await;
+    assert_eq!(unready.status, 503);
+    unready.problem();
+    let home = tempfile::tempdir().unwrap();
+    let config = config(&home);
+    let options = StoreOptions::new(config.system_id.clone());
+    let store = Store::open(&Home::new(home.path().join("home")), options).unwrap();
+    allow
+        .send(Syncer::new(store, Arc::new(LoadedConfig::new(config))))
+        .unwrap();
+    for _ in 0..100 {
+        if get(address, "/ready").await.status == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(get(address, "/ready").await.status, 200);
+    stop.forced.cancel();
+    let ended = task.await.unwrap();
+    assert!(matches!(ended, Err(ServeError::Forced)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn only_loopback_is_listened_on() {
+    for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
+        let error = listen::bind(listen).await.unwrap_err();
+        assert!(
+            matches!(error, ServeError::NotLoopback(_)),
+            "{listen}: {error}"
+        );
+        assert_eq!(error.kind().exit_code(), 2);
+        assert!(error.hint().unwrap().contains("tokens"));
+    }
+    for listen in [
+        "",
+        "8682",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:99999",
+        ":80",
+    ] {
+        let error = listen::bind(listen).await.unwrap_err();
+        assert!(matches!(error, ServeError::Address(_)), "{listen}: {error}");
+        assert_eq!(error.kind().exit_code(), 2);
+    }
+    let bound = listen::bind("localhost:0").await.unwrap();
+    let taken = bound.local_addr().unwrap().to_string();
+    let error = listen::bind(&taken).await.unwrap_err();
+    assert!(matches!(error, ServeError::Bind { .. }), "{error}");
+}
