@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use akosha_core::ErrorKind;
-use akosha_store::{DRAIN_LEASE, DRAIN_NEXT_LEASE, Job, Lease};
+use akosha_store::{DRAIN_LEASE, DRAIN_NEXT_LEASE, Job, Lease, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::disk::on_disk;
@@ -62,7 +62,7 @@ impl Syncer {
         let mut got = None;
         while !turn.token().is_cancelled() {
             got = self.try_lease(DRAIN_LEASE).await?;
-            if got.is_some() || !on_disk(self.store(), |store| store.has_due_job()).await? {
+            if got.is_some() || !on_disk(self.store(), Store::has_due_job).await? {
                 break;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -77,7 +77,7 @@ impl Syncer {
 
     async fn work_through(&self, cancel: &CancellationToken) -> Result<(), SyncError> {
         while !cancel.is_cancelled() {
-            let Some(job) = on_disk(self.store(), |store| store.take_job()).await? else {
+            let Some(job) = on_disk(self.store(), Store::take_job).await? else {
                 return Ok(());
             };
             self.run_job(job, cancel).await?;

@@ -140,7 +140,7 @@ mod tests {
         time::parse(text).unwrap()
     }
 
-    fn change(metadata: Value) -> Change {
+    fn change(metadata: &Value) -> Change {
         Change {
             seq: 9,
             op: Op::Put,
@@ -170,7 +170,7 @@ mod tests {
             json!({"source": null, "created_at": null}),
             json!({"akosha_sync": {"mine": 1}}),
         ] {
-            let change = change(metadata.clone());
+            let change = change(&metadata);
             let entry = wrap(&change);
             assert_eq!(entry["memory_id"], "m 1");
             assert_eq!(entry["embedding"].as_array().unwrap().len(), 384);
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_bad_envelope_is_named() {
-        let good = metadata_of(&wrap(&change(json!({}))));
+        let good = metadata_of(&wrap(&change(&json!({}))));
         for (pointer, value, field) in [
             ("/akosha_sync", json!(1), "metadata.akosha_sync"),
             (

@@ -228,7 +228,7 @@ impl Push<'_> {
         let answer = self
             .call("batch_store_memories", json!({ "memories": memories }))
             .await?;
-        let refusals = read_batch(&answer, batch.len()).map_err(|message| self.broken(message))?;
+        let refusals = read_batch(&answer, batch.len()).map_err(|message| self.broken(&message))?;
         let outcome = batch.into_iter().zip(refusals).collect();
         self.settle(system_id, outcome).await
     }
@@ -274,7 +274,7 @@ impl Push<'_> {
     /// Calls a tool, connecting where needed; what time may heal is tried again.
     async fn call(&mut self, tool: &'static str, arguments: Value) -> Result<Answer, SyncError> {
         let Value::Object(arguments) = arguments else {
-            return Err(self.broken("the arguments are no object".into()));
+            return Err(self.broken("was to be sent arguments that are no object"));
         };
         let size = serde_json::to_vec(&arguments).map_or(0, |bytes| bytes.len() as u64);
         let mut attempt = 0;
@@ -302,19 +302,18 @@ impl Push<'_> {
         tool: &'static str,
         arguments: Map<String, Value>,
     ) -> Result<Answer, SyncError> {
-        let peer = match &mut self.peer {
-            Some(peer) => peer,
-            None => {
-                let method = self.method;
-                let connected =
-                    Peer::connect(&method.url, method.token.as_ref(), method.timeout).await?;
-                self.peer.insert(connected)
-            }
+        if self.peer.is_none() {
+            let method = self.method;
+            let connected = Peer::connect(&method.url, method.token.as_ref(), method.timeout);
+            self.peer = Some(connected.await?);
+        }
+        let Some(peer) = &self.peer else {
+            return Err(self.broken("was disconnected"));
         };
         peer.call(tool, arguments).await
     }
 
-    fn broken(&self, message: String) -> SyncError {
+    fn broken(&self, message: &str) -> SyncError {
         SyncError::HttpSync {
             message: format!("`{}` {message}", self.method.url),
             hint: Some("check that an akosha of this version runs there: `akosha status`".into()),

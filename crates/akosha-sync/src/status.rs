@@ -11,6 +11,10 @@ use crate::{Availability, CloudSync, HttpSync, SyncError, SyncMethod, Syncer};
 
 /// The state of sync on this node.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the answer has one field per setting"
+)]
 pub struct SyncStatus {
     /// Whether a bucket is set.
     pub cloud_configured: bool,

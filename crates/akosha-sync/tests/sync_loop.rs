@@ -1,5 +1,7 @@
 //! Push and pull between real stores through a folder vault.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,7 +50,12 @@ impl Node {
             ..SyncRequest::default()
         };
         self.syncer
-            .sync(&request, Trigger::Manual, &NoProgress, &CancellationToken::new())
+            .sync(
+                &request,
+                Trigger::Manual,
+                &NoProgress,
+                &CancellationToken::new(),
+            )
             .await
     }
 
@@ -118,7 +125,10 @@ async fn what_one_node_pushes_another_pulls() {
 #[tokio::test]
 async fn a_second_writer_is_told_and_may_take_over() {
     let vault = tempfile::tempdir().unwrap();
-    let (a, b) = (Node::new("same", vault.path()), Node::new("same", vault.path()));
+    let (a, b) = (
+        Node::new("same", vault.path()),
+        Node::new("same", vault.path()),
+    );
     a.put("x", "from a");
     assert!(a.push().await.success);
     b.put("y", "from b");
@@ -158,7 +168,10 @@ async fn jobs_drain_once_and_stay_where_nothing_works() {
     a.syncer.enqueue(Trigger::SessionEnd, &request).unwrap();
     a.syncer.drain(&CancellationToken::new()).await.unwrap();
     let queue = a.store().queue().unwrap();
-    assert_eq!((queue.pending, queue.running, queue.last_error), (0, 0, None));
+    assert_eq!(
+        (queue.pending, queue.running, queue.last_error),
+        (0, 0, None)
+    );
     let status = a.syncer.status().await.unwrap();
     assert_eq!(status.lag.unsynced_memories, 0);
     assert!(status.vault.verified_at.is_some());

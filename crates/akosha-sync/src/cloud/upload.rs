@@ -118,7 +118,9 @@ impl Upload<'_> {
             ManifestDraft::new(self.system_id.clone(), intent.upload_id.clone(), intent.at);
         draft.parent = current.map(|current| current.head.upload_id.clone());
         draft.segments = entries;
-        draft.metadata.trigger = self.trigger.as_str().to_owned();
+        self.trigger
+            .as_str()
+            .clone_into(&mut draft.metadata.trigger);
         Ok(draft.seal()?)
     }
 }

@@ -1,15 +1,18 @@
 //! Lists what a vault holds. Pages are fetched as the stream is read; order means nothing; names
 //! that are no keys of a vault are passed over.
 
+mod in_folder;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use akosha_core::{SystemId, UploadId};
 use chrono::{DateTime, Utc};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectMeta;
+use object_store::{ObjectMeta, ObjectStore};
 
-use super::{Vault, VaultError, VaultKey};
+use super::{Backend, Vault, VaultError, VaultKey};
 
 /// An object that a listing found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,10 +80,11 @@ impl Vault {
     /// # Errors
     /// Fails where the vault does not answer or refuses.
     pub async fn list_systems(&self) -> Result<BTreeSet<SystemId>, VaultError> {
+        let store = match &self.inner.backend {
+            Backend::S3 { store, .. } => store,
+            Backend::Folder(folder) => return self.systems_in_folder(folder).await,
+        };
         let list = async || {
-            let Some(store) = self.reader().await? else {
-                return Ok(BTreeSet::new());
-            };
             let listing = store.list_with_delimiter(Some(&self.path("systems"))).await;
             let listing = listing.map_err(|error| self.failed("list", "systems/", &error))?;
             let names = listing.common_prefixes.iter().filter_map(|path| {
@@ -98,13 +102,17 @@ impl Vault {
         let vault = self.clone();
         let prefix = format!("{prefix}/");
         let opened = async move {
+            let store = match &vault.inner.backend {
+                Backend::S3 { store, .. } => Arc::clone(store),
+                Backend::Folder(folder) => {
+                    let listed = vault.objects_in_folder(folder, &prefix).await?;
+                    return Ok(stream::iter(listed.into_iter().map(Ok)).boxed());
+                }
+            };
             let (first, rest) = vault
                 .inner
                 .retry
                 .run(async || {
-                    let Some(store) = vault.reader().await? else {
-                        return Ok((None, stream::empty().boxed().fuse()));
-                    };
                     // Fused: the store's own stream must not be asked again after its end.
                     let mut rest = store.list(Some(&vault.path(&prefix))).fuse();
                     match rest.try_next().await {
@@ -121,7 +129,7 @@ impl Vault {
                 };
                 async { listed }
             });
-            Ok(listed)
+            Ok(listed.boxed())
         };
         stream::once(opened).try_flatten().boxed()
     }
