@@ -189,13 +189,16 @@ impl Store {
         })
     }
 
-    /// Ends a job that succeeded, and with it the parked ones: a push sends all that is unsynced.
+    /// Ends a job that succeeded, and with it the parked ones and those of the same request that
+    /// waited when it began: a push sends all that is unsynced.
     pub fn finish_job(&self, job_id: &JobId) -> Result<(), StoreError> {
         let now = self.now().timestamp_micros();
         self.db().write(|db| {
             db.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?2, error = NULL \
-                 WHERE job_id = ?1 OR state = 'parked'",
+                 WHERE job_id = ?1 OR state = 'parked' OR (state = 'pending' \
+                 AND EXISTS (SELECT 1 FROM jobs AS ended WHERE ended.job_id = ?1 \
+                 AND ended.request = jobs.request AND ended.created_at > jobs.created_at))",
                 params![job_id.as_str(), now],
             )?;
             db.execute(
@@ -208,7 +211,8 @@ impl Store {
         })
     }
 
-    /// Puts a job back that failed with an error that time may heal.
+    /// Puts a job back that failed with an error that time may heal. Where the same request was
+    /// queued anew meanwhile, that job stands for both and keeps its time.
     pub fn retry_job(
         &self,
         job_id: &JobId,
@@ -216,6 +220,24 @@ impl Store {
         error: &str,
     ) -> Result<(), StoreError> {
         self.db().write(|db| {
+            let newer: Option<String> = db
+                .query_row(
+                    "SELECT newer.job_id FROM jobs AS failed JOIN jobs AS newer \
+                     ON newer.request = failed.request AND newer.job_id != failed.job_id \
+                     WHERE failed.job_id = ?1 AND newer.state = 'pending' LIMIT 1",
+                    [job_id.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if let Some(newer) = newer {
+                db.execute(
+                    "UPDATE jobs SET error = ?3, attempts = 1 + \
+                     (SELECT attempts FROM jobs WHERE job_id = ?2) WHERE job_id = ?1",
+                    params![newer, job_id.as_str(), error],
+                )?;
+                db.execute("DELETE FROM jobs WHERE job_id = ?1", [job_id.as_str()])?;
+                return Ok(());
+            }
             db.execute(
                 "UPDATE jobs SET state = 'pending', attempts = attempts + 1, not_before = ?2, \
                  error = ?3 WHERE job_id = ?1",

@@ -77,6 +77,43 @@ fn a_failed_job_waits_for_its_time_and_a_new_request_makes_it_due() {
 }
 
 #[test]
+fn a_failed_job_yields_to_the_same_request_that_was_queued_meanwhile() {
+    let store = store();
+    let failed = store.enqueue(Trigger::SessionEnd, "{}").unwrap();
+    store.take_job().unwrap();
+    let newer = store.enqueue(Trigger::SessionEnd, "{}").unwrap();
+    let later = time(START) + TimeDelta::seconds(60);
+    store.retry_job(&failed, later, "away").unwrap();
+    assert_eq!(store.queue().unwrap().pending, 1);
+    // A session that ended after the failure is not made to wait for it.
+    let taken = store.take_job().unwrap().unwrap();
+    assert_eq!((&taken.job_id, taken.attempts), (&newer, 1));
+    assert_eq!(taken.error.as_deref(), Some("away"));
+    store.retry_job(&newer, later, "still away").unwrap();
+    assert_eq!(store.next_due().unwrap(), Some(later));
+    assert_eq!(store.queue().unwrap().pending, 1);
+}
+
+#[test]
+fn a_sync_by_hand_ends_the_jobs_that_waited_before_it() {
+    let store = store();
+    let failed = store.enqueue(Trigger::SessionEnd, "{}").unwrap();
+    store.take_job().unwrap();
+    let later = time(START) + TimeDelta::seconds(60);
+    store.retry_job(&failed, later, "away").unwrap();
+    store.pass(1);
+    let by_hand = store.start_job(Trigger::Manual, "{}").unwrap();
+    store.pass(1);
+    let other = store
+        .enqueue(Trigger::SessionEnd, "{\"method\":\"http\"}")
+        .unwrap();
+    store.finish_job(&by_hand).unwrap();
+    let queue = store.queue().unwrap();
+    assert_eq!((queue.pending, queue.last_error), (1, None));
+    assert!(store.job(&other).unwrap().is_some());
+}
+
+#[test]
 fn the_job_that_waits_longest_comes_first() {
     let store = store();
     let mut queued = Vec::new();
