@@ -7,6 +7,7 @@
 
 mod background;
 mod context;
+mod end_of_input;
 mod failure;
 mod handle;
 mod origin;

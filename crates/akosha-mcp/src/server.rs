@@ -11,6 +11,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
+use crate::background::OffPath;
 use crate::{BackgroundDrain, Origin, StoreHandle, prompts, resources, tools};
 
 /// What an assistant is told when it connects, at most 2 KB.
@@ -39,7 +40,7 @@ pub struct AkoshaServer {
 
 struct Inner {
     store: StoreHandle,
-    background: Arc<dyn BackgroundDrain>,
+    background: Arc<OffPath>,
     origin: Origin,
     project: Mutex<Option<String>>,
 }
@@ -51,7 +52,7 @@ impl AkoshaServer {
         Self {
             inner: Arc::new(Inner {
                 store,
-                background,
+                background: Arc::new(OffPath::new(background)),
                 origin,
                 project: Mutex::default(),
             }),
@@ -63,7 +64,7 @@ impl AkoshaServer {
         &self.inner.store
     }
 
-    pub(crate) fn background(&self) -> &Arc<dyn BackgroundDrain> {
+    pub(crate) fn background(&self) -> &Arc<OffPath> {
         &self.inner.background
     }
 

@@ -1,7 +1,6 @@
 //! The end of a session: its summary is stored, its sync is queued. Shared by the tool and by the
 //! assistants' hooks.
 
-use akosha_core::redact::Redactor;
 use akosha_core::{
     IngestionMethod, JobId, MemoryId, MemoryInput, NewMemory, SystemId, content_sha256,
 };
@@ -10,6 +9,7 @@ use akosha_sync::{SyncError, SyncRequest, Syncer};
 use serde_json::{Map, Value};
 
 use crate::failure::check_writes;
+use crate::tools::REDACTOR;
 use crate::{BackgroundDrain, Failure};
 
 /// The type of a session's summary.
@@ -88,7 +88,7 @@ fn store_summary(syncer: &Syncer, ending: &Ending) -> Result<Option<MemoryId>, F
         embedding: None,
         metadata: Some(metadata),
     };
-    let memory = NewMemory::check(input, &Redactor::built_in())?;
+    let memory = NewMemory::check(input, &REDACTOR)?;
     let stored = syncer.store().put(&ending.owner, &memory, ending.method)?;
     Ok(Some(stored.memory_id))
 }

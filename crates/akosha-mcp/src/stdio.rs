@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use akosha_store::StoreError;
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::async_rw::AsyncRwTransport;
@@ -9,7 +10,10 @@ use rmcp::transport::stdio_pipes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use crate::{AkoshaServer, watch_queue};
+use crate::background::OffPath;
+use crate::end_of_input::EndOfInput;
+use crate::handle::blocking;
+use crate::{AkoshaServer, BackgroundDrain as _, StoreHandle, watch_queue};
 
 /// Longest message in bytes: 64 MiB, as over HTTP.
 const MAX_LINE: usize = 64 << 20;
@@ -28,7 +32,8 @@ pub enum StdioError {
 /// Serves standard input and output until the end of input or until cancelled.
 ///
 /// Nothing but the protocol goes to standard output. What was acknowledged is durable, so the end
-/// of input needs no flush; a queued sync that waits is handed to the background once more.
+/// of input needs no flush. Calls at work are still answered; what is due in the queue is handed to
+/// the background as soon as the input ends.
 ///
 /// # Errors
 /// Fails where the session could not start; an end of input before it started is no error.
@@ -54,16 +59,25 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
+    let ended = CancellationToken::new();
+    let input = EndOfInput::new(input, ended.clone());
     let transport = AsyncRwTransport::new_server(input, output).with_max_line_length(MAX_LINE);
     let store = server.store().clone();
-    let background = Arc::clone(server.background());
+    let background = server.background().clone();
     let watching = cancel.child_token();
     let watch = tokio::spawn(watch_queue(
         store.clone(),
-        Arc::clone(&background),
+        background.clone(),
         watching.clone(),
     ));
-    let ended = match server.serve_with_ct(transport, cancel).await {
+    let handing = tokio::spawn({
+        let (ended, background) = (ended.clone(), background.clone());
+        async move {
+            ended.cancelled().await;
+            hand_over(&store, background).await;
+        }
+    });
+    let outcome = match server.serve_with_ct(transport, cancel).await {
         Ok(running) => running.waiting().await.map(drop).map_err(StdioError::from),
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
             Ok(())
@@ -72,21 +86,23 @@ where
     };
     watching.cancel();
     watch.await?;
-    hand_over(&store, background).await;
-    ended
+    ended.cancel();
+    handing.await?;
+    background.settle().await;
+    outcome
 }
 
-/// Leaves a sync that is due to the background, in case that the call that queued it was cut off
-/// before it did.
-async fn hand_over(store: &crate::StoreHandle, background: Arc<dyn crate::BackgroundDrain>) {
+/// Leaves what is due to the background: a sync whose call was cut off before it started one, or
+/// one that still runs here and that the client may kill in two seconds.
+async fn hand_over(store: &StoreHandle, background: Arc<OffPath>) {
     let Some((store, _)) = store.opened_now() else {
         return;
     };
-    let handed = crate::handle::blocking(move || {
+    let handed = blocking(move || {
         if store.has_due_job()? {
             background.start();
         }
-        Ok::<_, akosha_store::StoreError>(())
+        Ok::<_, StoreError>(())
     })
     .await;
     if let Err(error) = handed {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::{AkoshaServer, Failure, Origin};
 
 /// Built once: the patterns take milliseconds.
-static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::built_in);
+pub(crate) static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::built_in);
 
 /// One memory as a client gives it.
 #[derive(Debug, Deserialize, JsonSchema)]

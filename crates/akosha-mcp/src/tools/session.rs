@@ -1,7 +1,6 @@
 //! `session_start` and `session_end`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use rmcp::RoleServer;
 use rmcp::model::ToolAnnotations;
@@ -231,7 +230,7 @@ once.";
         _context: &RequestContext<RoleServer>,
     ) -> Result<EndAnswer, Failure> {
         let (_, syncer) = server.store().get().await?;
-        let background = Arc::clone(server.background());
+        let background = server.background().clone();
         let project = server.project();
         let method = server.origin().ingestion_method();
         let origin = server.origin().clone();

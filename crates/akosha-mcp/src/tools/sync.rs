@@ -237,7 +237,7 @@ nothing: the next one sends the rest.";
         if arguments.wait.unwrap_or(true) {
             return Ok(run(&syncer, &request, context).await);
         }
-        let background = std::sync::Arc::clone(server.background());
+        let background = server.background().clone();
         let job_id =
             blocking(move || enqueue(&syncer, Trigger::Manual, &request, &*background)).await?;
         Ok(SyncAnswer {

@@ -82,7 +82,7 @@ async fn the_end_stores_the_summary_and_queues_the_sync() {
     assert_eq!(end["sync"]["queued"], true);
     assert!(end["sync"]["job_id"].is_string());
     assert_eq!(node.store().queue().unwrap().pending, 1);
-    assert!(node.started.count() > before);
+    node.started.beyond(before).await;
     let memory = node
         .good("get_memory", json!({"memory_id": end["memory_id"]}))
         .await;

@@ -40,10 +40,10 @@ pub(crate) struct ServeOptions {
 pub(crate) async fn run(options: ServeOptions, store: StoreHandle) -> Result<(), ServeError> {
     let listener = listen::bind(&options.listen).await?;
     let address = listener.local_addr().map_err(ServeError::Io)?;
-    // Whoever started the server reads the port here, whatever the log level.
-    let _ = writeln!(std::io::stderr(), "listening on http://{address}");
     let stop = Stop::new();
     let signals = tokio::spawn(stop::on_signals(stop.clone()));
+    // Whoever started the server reads the port here, whatever the log level.
+    let _ = writeln!(std::io::stderr(), "listening on http://{address}");
     let served = serve(listener, store, stop).await;
     signals.abort();
     served

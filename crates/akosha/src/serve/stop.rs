@@ -28,20 +28,24 @@ impl Stop {
     }
 }
 
-/// Asks to stop at the first signal, and at once at the second.
-pub(super) async fn on_signals(stop: Stop) {
-    let mut signals = match Signals::catch() {
-        Ok(signals) => signals,
-        Err(error) => {
-            tracing::warn!(%error, "signals cannot be caught: only a kill ends the server");
-            return;
-        }
-    };
-    signals.next().await;
-    tracing::info!("stopping; a second signal ends at once");
-    stop.asked.cancel();
-    signals.next().await;
-    stop.forced.cancel();
+/// Asks to stop at the first signal, and at once at the second. Signals are caught from the call
+/// on, not only from the first poll. Must be called within a runtime.
+pub(super) fn on_signals(stop: Stop) -> impl Future<Output = ()> + Send {
+    let caught = Signals::catch();
+    async move {
+        let mut signals = match caught {
+            Ok(signals) => signals,
+            Err(error) => {
+                tracing::warn!(%error, "signals cannot be caught: only a kill ends the server");
+                return;
+            }
+        };
+        signals.next().await;
+        tracing::info!("stopping; a second signal ends at once");
+        stop.asked.cancel();
+        signals.next().await;
+        stop.forced.cancel();
+    }
 }
 
 /// Ctrl-C and, on Unix, SIGTERM. None is lost between two waits.

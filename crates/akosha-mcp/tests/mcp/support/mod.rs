@@ -5,6 +5,7 @@ pub(crate) mod validate;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use akosha_core::SystemId;
 use akosha_core::config::{Config, LoadedConfig};
@@ -29,6 +30,17 @@ pub(crate) struct Started(AtomicUsize);
 impl Started {
     pub(crate) fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
+    }
+
+    /// Waits for a start beyond the first `before`: it follows the answer.
+    pub(crate) async fn beyond(&self, before: usize) {
+        for _ in 0..200 {
+            if self.count() > before {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the background was not started");
     }
 }
 
