@@ -79,6 +79,19 @@ impl BackgroundDrain for DetachedDrain {
     }
 }
 
+/// Starts the child where the command has opened a store in which a job is due: one that was
+/// queued by a process that died before the sync.
+pub(crate) fn resume(context: &Context) {
+    let Some(store) = context.opened_store() else {
+        return;
+    };
+    match (store.has_due_job(), DetachedDrain::new(context)) {
+        (Ok(true), Ok(drain)) => drain.start(),
+        (Ok(_), _) => {}
+        (Err(error), _) => tracing::warn!(%error, "the queue cannot be read"),
+    }
+}
+
 /// Gives the child no console and a process group of its own.
 #[cfg(windows)]
 fn detach(command: &mut Command) {

@@ -111,6 +111,8 @@ pub(crate) enum Command {
     Machines(commands::machines::Command),
     /// Print a completion script for a shell
     Completions(commands::completions::Args),
+    /// Show the whole loop, two machines and a vault, in a temporary folder
+    Demo,
     /// Work through the queue and end: what the detached child runs
     #[command(hide = true)]
     Drain,
@@ -137,6 +139,7 @@ impl Command {
             Self::Config(_) => "config",
             Self::Machines(_) => "machines",
             Self::Completions(_) => "completions",
+            Self::Demo => "demo",
             Self::Drain => "drain",
         }
     }

@@ -95,6 +95,11 @@ impl Context {
         Ok(self.store.get_or_init(|| store))
     }
 
+    /// Returns the store where the command opened it.
+    pub(crate) fn opened_store(&self) -> Option<&Store> {
+        self.store.get()
+    }
+
     /// Returns the sync of the store.
     pub(crate) fn syncer(&self) -> Result<Syncer, Failure> {
         Ok(Syncer::new(self.store()?.clone(), Arc::clone(&self.loaded)))

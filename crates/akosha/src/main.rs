@@ -5,6 +5,7 @@ mod background;
 mod cli;
 mod commands;
 mod context;
+mod demo;
 mod failure;
 mod filter;
 mod hook;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use about::About;
-use cli::Cli;
+use cli::{Cli, Command};
 use context::Context;
 use failure::Exit;
 use output::Output;
@@ -31,20 +32,29 @@ fn main() -> ExitCode {
         Ok(cli) => run(cli),
         Err(error) => {
             let typed = cli::Typed::from_process();
-            let exit = Output::plain(typed.is_json).usage(&error);
-            // An assistant must not stumble over a hook that it was told to call wrongly.
-            if typed.is_hook { Exit::Done } else { exit }.into()
+            let output = Output::plain(typed.is_json);
+            if typed.is_hook && error.use_stderr() {
+                // An assistant must not stumble over a hook that it was told to call wrongly.
+                output::stderr_line(&format!("akosha: {}", output::usage_line(&error)));
+                return Exit::Done.into();
+            }
+            output.usage(&error).into()
         }
     }
 }
 
 fn run(cli: Cli) -> ExitCode {
-    logging::to_stderr(&cli.global);
+    if !matches!(cli.command, Some(Command::Drain)) {
+        logging::to_stderr(&cli.global);
+    }
     let output = Output::new(&cli.global);
     let Some(command) = cli.command else {
         return output.end(output.answer(&About::new()).map(|()| Exit::Done), "");
     };
     let name = command.name();
     let context = Context::new(&cli.global);
+    for warning in &context.loaded().warnings {
+        tracing::warn!("{warning}");
+    }
     output.end(commands::run(context, command), name)
 }

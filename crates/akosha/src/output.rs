@@ -104,11 +104,9 @@ impl Output {
             return Exit::Done;
         }
         if self.json {
-            let text = error.render().to_string();
-            let line = text.lines().next().unwrap_or_default();
             self.failure(&Failure::new(
                 ErrorKind::Invalid,
-                line.strip_prefix("error: ").unwrap_or(line),
+                usage_line(error),
                 "see what it takes: `akosha --help`",
             ));
         }
@@ -125,6 +123,18 @@ impl Output {
         });
         exit.into()
     }
+}
+
+/// Returns what clap says about the command line in one line, without its advice.
+pub(crate) fn usage_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let said: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let line = said.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 /// Writes one line to standard error whatever the options: what a hook says about an error.

@@ -16,6 +16,9 @@ use crate::runtime;
 
 /// Runs the command.
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
+    for error in &context.loaded().errors {
+        tracing::error!(hint = error.hint, "{error}; what needs it does not work");
+    }
     let background = Arc::new(DetachedDrain::new(context)?);
     let server = AkoshaServer::new(super::handle(context)?, background, Origin::Stdio);
     let cancel = CancellationToken::new();

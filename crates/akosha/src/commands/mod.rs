@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod demo;
 pub(crate) mod drain;
 pub(crate) mod export;
 pub(crate) mod forget;
@@ -25,6 +26,7 @@ use akosha_mcp::StoreHandle;
 use akosha_store::{Store, StoreError};
 use akosha_sync::Syncer;
 
+use crate::background;
 use crate::cli::Command;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -38,10 +40,11 @@ pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
     if !works_with_bad_config(&command) {
         context.require_valid_config()?;
     }
-    match command {
+    let resumes = resumes_queue(&command);
+    let ended = match command {
         Command::Hook(args) => {
             hook::run(context, args);
-            Ok(Exit::Done)
+            return Ok(Exit::Done);
         }
         Command::Mcp => mcp::run(&context),
         Command::Serve(args) => serve::run(&context, args),
@@ -59,8 +62,27 @@ pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
         Command::Config(command) => config::run(&context, &command),
         Command::Machines(command) => machines::run(&context, command),
         Command::Completions(args) => completions::run(&context, &args),
+        Command::Demo => demo::run(&context),
         Command::Drain => drain::run(&context),
+    };
+    if resumes {
+        background::resume(&context);
     }
+    ended
+}
+
+/// Returns whether a command wakes a sync that an earlier process left. Those that sync or serve
+/// see to the queue themselves, and `status` changes nothing that it shows.
+fn resumes_queue(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Mcp
+            | Command::Serve(_)
+            | Command::Hook(_)
+            | Command::Sync(_)
+            | Command::Status
+            | Command::Drain
+    )
 }
 
 /// Returns whether a command does its work although settings break their rules: an assistant must
@@ -73,6 +95,7 @@ fn works_with_bad_config(command: &Command) -> bool {
             | Command::Status
             | Command::Config(_)
             | Command::Completions(_)
+            | Command::Demo
             | Command::Drain
     )
 }

@@ -1,0 +1,30 @@
+//! Every command through the real binary: the shape of its answers, its exit codes and its errors.
+//! What the commands do in depth is tested where it is done, and end to end in `tests/e2e`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of the tests that fails is a test that fails"
+)]
+
+mod completions;
+mod config;
+mod demo;
+mod drain;
+mod export;
+mod forget;
+mod get;
+mod history;
+mod hook;
+mod import;
+mod list;
+mod machines;
+mod mcp;
+mod pull;
+mod search;
+mod serve;
+mod status;
+mod store;
+mod support;
+mod sync;
+mod usage;

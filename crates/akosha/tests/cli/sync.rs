@@ -1,0 +1,90 @@
+//! `akosha sync`.
+
+use crate::support::{Sandbox, eventually, keys};
+
+#[test]
+fn answers_as_the_tool_does() {
+    let sandbox = Sandbox::with_vault();
+    sandbox.store("a", "text");
+    let answer = sandbox.json(&["sync"], 0);
+    assert_eq!(
+        keys(&answer),
+        [
+            "bytes_deduplicated",
+            "bytes_transferred",
+            "duration_seconds",
+            "error",
+            "errors",
+            "fallback_from",
+            "files_uploaded",
+            "job_id",
+            "memories_uploaded",
+            "method",
+            "success",
+            "triggered_by",
+            "upload_id"
+        ]
+    );
+    assert_eq!(answer["method"], "cloud");
+    assert_eq!(answer["memories_uploaded"], 1);
+    assert_eq!(answer["triggered_by"], "manual");
+    let again = sandbox.json(&["sync"], 0);
+    assert_eq!(again["success"], true);
+    assert_eq!(again["memories_uploaded"], 0);
+    let shown = sandbox.run(&["sync"]).ends(0).stdout;
+    assert_eq!(shown, "nothing to push: everything is synced\n");
+}
+
+#[test]
+fn in_the_background_it_answers_at_once() {
+    let sandbox = Sandbox::with_vault();
+    sandbox.store("a", "text");
+    let answer = sandbox.json(&["sync", "--background"], 0);
+    assert_eq!(answer["queued"], true);
+    assert_eq!(answer["job_id"].as_str().map(str::len), Some(26));
+    eventually("the vault is complete", || {
+        let status = sandbox.json(&["status"], 0);
+        (status["lag"]["unsynced_memories"] == 0).then_some(())
+    });
+    sandbox.wait_for_queue();
+}
+
+#[test]
+fn what_cannot_be_reached_is_told_and_nothing_is_lost() {
+    let sandbox = Sandbox::new();
+    sandbox.store("a", "text");
+    let answer = sandbox.json(&["sync"], 1);
+    assert_eq!(answer["success"], false);
+    assert!(
+        answer["error"].as_str().unwrap().starts_with("[http] "),
+        "{answer}"
+    );
+    let run = sandbox.run(&["sync"]).ends(1);
+    assert_eq!(run.stdout, "");
+    insta::assert_snapshot!(run.stderr, @r"
+    error: [http] not reachable: nothing listens at `127.0.0.1:9`; 1 change is not synced yet, none is lost
+    hint: start a server there: `akosha serve`, or set `akosha_url`
+    ");
+}
+
+#[test]
+fn a_method_that_is_not_set_up_is_a_configuration_error() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["sync", "--method", "cloud"]).ends(2);
+    assert!(run.stderr.contains("cloud_bucket"), "{run:?}");
+    let run = sandbox.run(&["sync", "--no-fallback"]).ends(2);
+    assert!(run.stderr.contains("\nhint: "), "{run:?}");
+}
+
+#[test]
+fn two_homes_under_one_id_are_a_conflict() {
+    let first = Sandbox::with_vault();
+    let second = Sandbox::new().with("AKOSHA_CLOUD_BUCKET", &first.vault_url());
+    first.store("a", "text");
+    second.store("b", "text");
+    first.run(&["sync"]).ends(0);
+    let run = second.run(&["sync"]).ends(4);
+    assert!(run.stderr.contains("\nhint: "), "{run:?}");
+    let answer = second.json(&["sync", "--no-fallback"], 4);
+    assert_eq!(answer["memories_uploaded"], 0);
+}
