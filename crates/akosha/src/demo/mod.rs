@@ -239,9 +239,12 @@ async fn correct(
     desktop: &Machine,
     steps: &mut Steps<'_>,
 ) -> Result<(), DemoError> {
+    let known = laptop.history(ANSWER).await?;
+    let metadata = known.last().map(|memory| memory.metadata.as_map().clone());
     let input = MemoryInput {
         memory_id: Some(ANSWER.into()),
         text: CORRECTION.into(),
+        metadata,
         ..MemoryInput::default()
     };
     let revised = NewMemory::check(input, &Redactor::built_in())?;
