@@ -190,14 +190,15 @@ impl Store {
     }
 
     /// Ends a job that succeeded, and with it the parked ones and those of the same request that
-    /// waited when it began: a push sends all that is unsynced.
+    /// waited when it began: a push sends all that is unsynced. One that is due stays: a session
+    /// that ended during the push may have made it due, with changes that the push has not seen.
     pub fn finish_job(&self, job_id: &JobId) -> Result<(), StoreError> {
         let now = self.now().timestamp_micros();
         self.db().write(|db| {
             db.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?2, error = NULL \
                  WHERE job_id = ?1 OR state = 'parked' OR (state = 'pending' \
-                 AND EXISTS (SELECT 1 FROM jobs AS ended WHERE ended.job_id = ?1 \
+                 AND not_before > ?2 AND EXISTS (SELECT 1 FROM jobs AS ended WHERE ended.job_id = ?1 \
                  AND ended.request = jobs.request AND ended.created_at > jobs.created_at))",
                 params![job_id.as_str(), now],
             )?;

@@ -114,6 +114,22 @@ fn a_sync_by_hand_ends_the_jobs_that_waited_before_it() {
 }
 
 #[test]
+fn a_session_that_ends_during_a_sync_by_hand_keeps_its_job() {
+    let store = store();
+    let failed = store.enqueue(Trigger::SessionEnd, "{}").unwrap();
+    store.take_job().unwrap();
+    let later = time(START) + TimeDelta::seconds(60);
+    store.retry_job(&failed, later, "away").unwrap();
+    store.pass(1);
+    let by_hand = store.start_job(Trigger::Manual, "{}").unwrap();
+    // The sync has read what is unsynced; what this session stored came too late for it.
+    store.pass(1);
+    assert_eq!(store.enqueue(Trigger::SessionEnd, "{}").unwrap(), failed);
+    store.finish_job(&by_hand).unwrap();
+    assert_eq!(store.take_job().unwrap().unwrap().job_id, failed);
+}
+
+#[test]
 fn the_job_that_waits_longest_comes_first() {
     let store = store();
     let mut queued = Vec::new();
