@@ -1,0 +1,210 @@
+//! Nothing is overwritten unseen: two machines under one system id.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, S3, Vault};
+
+/// A push that has to be refused: exit code 4, nothing in the vault touched, nothing
+/// acknowledged.
+fn refused(home: &Home, vault: &Vault) -> String {
+    let (files, lag) = (vault.files(), home.lag());
+    assert!(lag > 0, "there is nothing to refuse");
+    let report = home.json(&["sync"], 4);
+    assert_eq!(report["success"], false, "{report}");
+    assert_eq!(report["memories_uploaded"], 0, "{report}");
+    assert_eq!(report["errors"][0]["method"], "cloud", "{report}");
+    let text = home.run(&["sync"]).ended(4);
+    assert!(
+        text.stderr.contains("akosha machines adopt"),
+        "no way out is named: {text:#?}"
+    );
+    assert!(vault.files() == files, "the vault was changed");
+    assert_eq!(home.lag(), lag);
+    report["error"].as_str().unwrap().to_owned()
+}
+
+fn texts(home: &Home) -> Vec<String> {
+    let mut texts: Vec<String> = home.rows().into_iter().map(|row| row.text).collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn the_second_machine_is_refused_in_a_folder() {
+    let vault = Vault::new();
+    two_machines(&vault, |system| Home::new(system).with_folder(vault.root()));
+}
+
+#[test]
+fn the_second_machine_is_refused_in_a_bucket() {
+    let s3 = S3::start();
+    two_machines(&Vault::at(&s3.objects()), |system| {
+        Home::new(system).with_s3(&s3)
+    });
+}
+
+fn two_machines(vault: &Vault, machine: impl Fn(&str) -> Home) {
+    let (first, second) = (machine("shared"), machine("shared"));
+    first.store("m", "The first machine says this");
+    first.ok(&["sync"]);
+    let head = vault.head("shared");
+    assert_eq!(head["system_id"], "shared", "{head}");
+    assert!(
+        head["writer_id"].is_string() && head["epoch"].is_i64(),
+        "{head}"
+    );
+
+    // The first machine sleeps: nothing of it runs.
+    second.store("m", "The second machine says that");
+    let error = refused(&second, vault);
+    assert!(error.contains("shared"), "{error}");
+    assert_eq!(second.ok(&["status"])["queue"]["running"], 0);
+
+    // A person settles it.
+    let adopted = second.ok(&["machines", "adopt", "shared"]);
+    let epoch = head["epoch"].as_i64().unwrap() + 1;
+    assert_eq!(adopted["epoch"], epoch, "{adopted}");
+    let raised = vault.head("shared");
+    assert_eq!(raised["epoch"], epoch, "{raised}");
+    assert_eq!(raised["upload_id"], head["upload_id"], "{raised}");
+    assert_ne!(raised["writer_id"], head["writer_id"], "{raised}");
+    second.ok(&["sync"]);
+    assert_eq!(second.lag(), 0);
+    vault.check("shared");
+
+    first.store("n", "The first machine wakes up");
+    refused(&first, vault);
+    // The first has its own memories still, a third machine has what both have pushed.
+    assert_eq!(
+        texts(&first),
+        ["The first machine says this", "The first machine wakes up"]
+    );
+    let third = machine("third");
+    third.ok(&["pull"]);
+    assert_eq!(
+        texts(&third),
+        [
+            "The first machine says this",
+            "The second machine says that"
+        ]
+    );
+    assert_eq!(third.ok(&["status"])["conflicts"], 1);
+
+    // The first takes the id back: now the second is told, and nothing is missing.
+    first.ok(&["machines", "adopt", "shared"]);
+    first.ok(&["sync"]);
+    second.store("o", "The second machine goes on");
+    refused(&second, vault);
+    third.ok(&["pull"]);
+    assert_eq!(texts(&third).len(), 3);
+    vault.check("shared");
+}
+
+#[test]
+fn a_copied_home_is_found_out() {
+    let vault = Vault::new();
+    let original = Home::new("laptop").with_folder(vault.root());
+    original.store("before", "Both have this");
+    original.ok(&["sync"]);
+    let copy = original.copy();
+    copy.store("shared", "The copy says this");
+    original.store("shared", "The original says that");
+    copy.ok(&["sync"]);
+    let error = refused(&original, &vault);
+    assert!(error.contains("laptop"), "{error}");
+
+    original.ok(&["machines", "adopt"]);
+    original.ok(&["sync"]);
+    copy.store("later", "The copy goes on");
+    refused(&copy, &vault);
+    vault.check("laptop");
+    let fresh = Home::new("fresh").with_folder(vault.root());
+    fresh.ok(&["pull"]);
+    let expected = [
+        "Both have this",
+        "The copy says this",
+        "The original says that",
+    ];
+    assert_eq!(texts(&fresh), expected);
+    assert_eq!(fresh.ok(&["status"])["conflicts"], 1);
+}
+
+#[test]
+fn a_new_system_id_settles_it_too() {
+    let vault = Vault::new();
+    let first = Home::new("shared").with_folder(vault.root());
+    let mut second = Home::new("shared").with_folder(vault.root());
+    first.store("m", "First");
+    first.ok(&["sync"]);
+    second.store("m", "Second");
+    refused(&second, &vault);
+    second.set("system_id", "second");
+    second.store("n", "Under its own name");
+    // What was stored under the old id is still refused; what is new comes in.
+    let report = second.json(&["sync"], 4);
+    assert_eq!(report["success"], false, "{report}");
+    assert_eq!(vault.rows("second"), 1);
+    assert_eq!(vault.rows("shared"), 1);
+}
+
+#[test]
+fn of_two_first_pushes_at_once_one_wins() {
+    for _ in 0..5 {
+        let vault = Vault::new();
+        let machines = [(); 2].map(|()| Home::new("shared").with_folder(vault.root()));
+        for (i, home) in machines.iter().enumerate() {
+            home.store("m", &format!("Machine {i} was first"));
+        }
+        let codes: Vec<Option<i32>> = thread::scope(|scope| {
+            let runs = [0, 1].map(|i| {
+                let home = &machines[i];
+                scope.spawn(move || home.run(&["sync", "--json"]).code)
+            });
+            runs.map(|run| run.join().unwrap()).into()
+        });
+        let mut sorted = codes.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, [Some(0), Some(4)], "{codes:?}");
+        vault.check("shared");
+        let (winner, loser) = if codes[0] == Some(0) { (0, 1) } else { (1, 0) };
+        assert_eq!(machines[winner].lag(), 0);
+        assert_eq!(machines[loser].lag(), 1);
+        refused(&machines[loser], &vault);
+        let fresh = Home::new("fresh").with_folder(vault.root());
+        fresh.ok(&["pull"]);
+        assert_eq!(texts(&fresh), [format!("Machine {winner} was first")]);
+    }
+}
+
+#[test]
+fn a_queued_sync_in_conflict_is_parked_and_shown() {
+    let vault = Vault::new();
+    let first = Home::new("shared").with_folder(vault.root());
+    first.store("m", "First");
+    first.ok(&["sync"]);
+    let second = Home::new("shared").with_folder(vault.root());
+    let mut mcp = second.mcp();
+    mcp.store("m", "Second");
+    assert_eq!(
+        mcp.call("session_end", json!({})).ok()["sync"]["queued"],
+        true
+    );
+    drop(mcp.finish());
+    second.wait_until_quiet(std::time::Duration::from_secs(20));
+    let status = second.ok(&["status"]);
+    assert_eq!(status["queue"]["parked"], 1, "{status}");
+    assert!(
+        status["queue"]["last_error"]
+            .as_str()
+            .unwrap()
+            .contains("shared"),
+        "{status}"
+    );
+    second.ok(&["machines", "adopt"]);
+    second.ok(&["sync"]);
+    let status = second.ok(&["status"]);
+    assert_eq!(status["queue"]["parked"], 0, "{status}");
+    assert_eq!(status["queue"]["last_error"], Value::Null, "{status}");
+}

@@ -1,0 +1,64 @@
+//! What the tests share: homes, processes, an MCP client, servers, vaults.
+
+mod home;
+mod mcp;
+mod process;
+mod s3;
+mod seed;
+mod server;
+mod vault;
+
+use std::fmt::Debug;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+pub(crate) use home::{Home, Run};
+pub(crate) use mcp::{Answer, Mcp};
+pub(crate) use process::{is_running, wait};
+#[cfg(unix)]
+pub(crate) use process::{kill_group, terminate};
+pub(crate) use s3::S3;
+pub(crate) use seed::Seed;
+pub(crate) use server::Server;
+pub(crate) use vault::{Upload, Vault};
+
+/// Looks again and again until `look` returns something, at most for `limit`.
+pub(crate) fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{what} did not happen within {limit:?}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Returns a port of this machine on which nothing listens.
+pub(crate) fn dead_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Compares two collections that may be long: says only what is in one and not in the other.
+pub(crate) fn assert_same<T: Debug + PartialEq>(what: &str, left: &[T], right: &[T]) {
+    let only_left: Vec<&T> = left
+        .iter()
+        .filter(|item| !right.contains(item))
+        .take(3)
+        .collect();
+    let only_right: Vec<&T> = right
+        .iter()
+        .filter(|item| !left.contains(item))
+        .take(3)
+        .collect();
+    assert!(
+        left == right,
+        "{what}: {} against {} rows; only left: {only_left:#?}, only right: {only_right:#?}",
+        left.len(),
+        right.len()
+    );
+}
