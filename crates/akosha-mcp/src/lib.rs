@@ -30,3 +30,4 @@ pub use project::project_of;
 pub use server::AkoshaServer;
 pub use session_end::{Ending, QueuedSync, SessionEnd, end_session};
 pub use stdio::{StdioError, serve_stdio, serve_stream};
+pub use tools::not_reached;

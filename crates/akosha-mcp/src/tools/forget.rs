@@ -127,11 +127,7 @@ fn forget(
     erase: bool,
 ) -> Result<ForgetAnswer, StoreError> {
     let forgotten = store.forget(memory_id, system_id, erase)?;
-    let not_reached = if forgotten.erased {
-        not_reached(store, &forgotten)?
-    } else {
-        Vec::new()
-    };
+    let not_reached = not_reached(store, &forgotten)?;
     Ok(ForgetAnswer {
         memory_id: Some(memory_id.to_string()),
         system_id: Some(forgotten.system_id.into()),
@@ -144,9 +140,16 @@ fn forget(
     })
 }
 
-/// Says where copies of an erased memory are that this call did not remove.
-fn not_reached(store: &Store, forgotten: &Forgotten) -> Result<Vec<String>, StoreError> {
+/// Says where copies of an erased memory are that erasing it here did not remove; of one that was
+/// only forgotten nothing is said. Blocks.
+///
+/// # Errors
+/// Fails where the store does.
+pub fn not_reached(store: &Store, forgotten: &Forgotten) -> Result<Vec<String>, StoreError> {
     let mut places = Vec::new();
+    if !forgotten.erased {
+        return Ok(places);
+    }
     if forgotten.was_pushed {
         places.push(
             "uploads already in the vault keep the content until they are deleted there".into(),

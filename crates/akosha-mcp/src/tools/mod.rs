@@ -28,6 +28,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{AkoshaServer, Failure, schema};
 
+pub use forget::not_reached;
 pub(crate) use incoming::REDACTOR;
 pub(crate) use memory::get;
 pub(crate) use search::{SearchArguments, found_text, search};
@@ -46,6 +47,14 @@ pub(crate) trait ToolSpec {
     type Arguments: DeserializeOwned + JsonSchema + Send;
     /// The structured result, of good calls and of failed ones.
     type Answer: Answer;
+
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    /// Names the argument that is unknown, missing or of the wrong type.
+    fn parse(arguments: JsonObject) -> Result<Self::Arguments, Failure> {
+        arguments::parse(arguments)
+    }
 
     /// Says what a call does to the world.
     fn annotations() -> ToolAnnotations;
@@ -171,7 +180,7 @@ async fn call<T: ToolSpec>(
     context: &RequestContext<RoleServer>,
 ) -> CallToolResult {
     let given = Given::of(&arguments);
-    let answer = match arguments::parse::<T::Arguments>(arguments) {
+    let answer = match T::parse(arguments) {
         Ok(arguments) => T::call(server, arguments, context).await,
         Err(failure) => Err(failure),
     };

@@ -3,7 +3,7 @@
 use std::io;
 
 use akosha_core::{MemoryId, SystemId};
-use akosha_store::Forgotten;
+use akosha_mcp::not_reached;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -25,43 +25,31 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
-    let forgotten = context
-        .store()?
-        .forget(&args.id, args.system.as_ref(), args.erase)?;
-    context
-        .output()
-        .answer(&ForgetAnswer::new(args.id, forgotten))?;
+    let store = context.store()?;
+    let forgotten = store.forget(&args.id, args.system.as_ref(), args.erase)?;
+    let not_reached = not_reached(store, &forgotten)?;
+    context.output().answer(&ForgetAnswer {
+        memory_id: args.id.into(),
+        system_id: forgotten.system_id.into(),
+        forgotten: true,
+        erased: forgotten.erased,
+        already: forgotten.already,
+        revision: forgotten.revision,
+        not_reached,
+    })?;
     Ok(Exit::Done)
 }
 
+/// What `forget` answers: the same as the tool `forget_memory`.
 #[derive(Debug, Serialize)]
 struct ForgetAnswer {
-    status: &'static str,
     memory_id: String,
     system_id: String,
-    revision: i64,
-    already: bool,
+    forgotten: bool,
     erased: bool,
-    /// Where copies remain.
-    note: Option<&'static str>,
-}
-
-impl ForgetAnswer {
-    fn new(memory_id: MemoryId, forgotten: Forgotten) -> Self {
-        let note = (forgotten.erased && forgotten.was_pushed).then_some(
-            "it was pushed before: the next sync carries the deletion, but uploads that lie in \
-             the vault already still hold the text",
-        );
-        Self {
-            status: "forgotten",
-            memory_id: memory_id.into(),
-            system_id: forgotten.system_id.into(),
-            revision: forgotten.revision,
-            already: forgotten.already,
-            erased: forgotten.erased,
-            note,
-        }
-    }
+    already: bool,
+    revision: i64,
+    not_reached: Vec<String>,
 }
 
 impl Answer for ForgetAnswer {
@@ -73,6 +61,9 @@ impl Answer for ForgetAnswer {
         } else {
             page.line(format!("{done} {id}"))?;
         }
-        self.note.map_or(Ok(()), |note| page.line(note))
+        for place in &self.not_reached {
+            page.line(format!("not reached: {place}"))?;
+        }
+        Ok(())
     }
 }

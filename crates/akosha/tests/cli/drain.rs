@@ -50,9 +50,13 @@ fn a_job_that_was_left_is_done_by_the_next_command() {
     let sandbox = Sandbox::with_vault();
     sandbox.store("a", "text");
     let database = rusqlite::Connection::open(sandbox.path("home/akosha.db")).unwrap();
+    let request = serde_json::json!({
+        "method": "auto", "enable_fallback": true,
+        "upload_reflections": true, "upload_knowledge_graph": true
+    });
     let insert = "INSERT INTO jobs (job_id, state, trigger, request, created_at, not_before) \
-                  VALUES ('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'running', 'session_end', '{}', 0, 0)";
-    database.execute(insert, []).unwrap();
+                  VALUES ('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'running', 'session_end', ?1, 0, 0)";
+    database.execute(insert, [request.to_string()]).unwrap();
     drop(database);
     sandbox.run(&["list"]).ends(0);
     sandbox.wait_for_queue();

@@ -9,7 +9,8 @@ fn a_forgotten_memory_is_found_no_more() {
     let sandbox = Sandbox::new();
     sandbox.store("a", "the text");
     let answer = sandbox.json(&["forget", "a"], 0);
-    assert_eq!(answer["status"], "forgotten");
+    assert_eq!(answer["forgotten"], true);
+    assert_eq!(answer["not_reached"], json!([]));
     assert_eq!(answer["already"], false);
     assert_eq!(sandbox.json(&["forget", "a"], 0)["already"], true);
     assert_eq!(sandbox.json(&["search", "text"], 0)["results"], json!([]));
@@ -25,7 +26,7 @@ fn erased_content_is_gone() {
     sandbox.run(&["sync"]).ends(0);
     let answer = sandbox.json(&["forget", "a", "--erase"], 0);
     assert_eq!(answer["erased"], true);
-    let note = answer["note"].as_str().unwrap();
+    let note = answer["not_reached"][0].as_str().unwrap();
     assert!(note.contains("vault"), "{note}");
     assert_eq!(sandbox.json(&["history", "a"], 0)["revisions"], json!([]));
     let database = std::fs::read(sandbox.path("home/akosha.db")).unwrap();

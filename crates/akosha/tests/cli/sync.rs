@@ -88,3 +88,30 @@ fn two_homes_under_one_id_are_a_conflict() {
     let answer = second.json(&["sync", "--no-fallback"], 4);
     assert_eq!(answer["memories_uploaded"], 0);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_cancels_it_and_says_what_is_left() {
+    use std::net::TcpListener;
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/mcp");
+    let sandbox = Sandbox::new().with("AKOSHA_URL", &url);
+    sandbox.store("a", "text");
+    let child = sandbox.command(&["sync"]).spawn().unwrap();
+    // The first connection asks whether anybody is there, the second one wants an answer.
+    let held = [silent.accept().unwrap(), silent.accept().unwrap()];
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("cancelled; 1 change is not synced yet"),
+        "{said}"
+    );
+    assert!(said.contains("\nhint: "), "{said}");
+    drop(held);
+}
