@@ -7,7 +7,7 @@ use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::stdio_pipes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use crate::background::OffPath;
@@ -17,6 +17,9 @@ use crate::{AkoshaServer, BackgroundDrain as _, StoreHandle, watch_queue};
 
 /// Longest message in bytes: 64 MiB, as over HTTP.
 const MAX_LINE: usize = 64 << 20;
+
+/// Bytes that a pipe holds on Linux.
+const PIPE: usize = 64 << 10;
 
 /// Why the server on stdio ended other than by end of input.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +63,8 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let ended = CancellationToken::new();
-    let input = EndOfInput::new(input, ended.clone());
+    // A batch is read as the pipe holds it, not in the transport's steps of 8 KiB.
+    let input = BufReader::with_capacity(PIPE, EndOfInput::new(input, ended.clone()));
     let transport = AsyncRwTransport::new_server(input, output).with_max_line_length(MAX_LINE);
     let store = server.store().clone();
     let background = server.background().clone();

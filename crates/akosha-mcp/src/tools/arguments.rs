@@ -21,6 +21,10 @@ pub(crate) fn parse<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, Fai
 /// # Errors
 /// As [`parse`].
 pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
+    // Keeping track of the place costs as much again: done only where something does not fit.
+    if let Ok(read) = T::deserialize(&value) {
+        return Ok(read);
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let reason = error.into_inner().to_string();

@@ -3,7 +3,7 @@
 use akosha_core::{ErrorKind, IngestionMethod, MAX_BATCH, NewMemory, SystemId, time};
 use akosha_store::{Change, Store, StoreError};
 use rmcp::RoleServer;
-use rmcp::model::ToolAnnotations;
+use rmcp::model::{JsonObject, ToolAnnotations};
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -127,6 +127,18 @@ safely.";
 
     fn annotations() -> ToolAnnotations {
         super::store::writes()
+    }
+
+    fn parse(mut given: JsonObject) -> Result<BatchArguments, Failure> {
+        match given.get_mut("memories") {
+            // Moved, not read: a batch holds some 400,000 numbers.
+            Some(Value::Array(entries)) => {
+                let memories = std::mem::take(entries);
+                arguments::parse::<BatchArguments>(given)?;
+                Ok(BatchArguments { memories })
+            }
+            _ => arguments::parse(given),
+        }
     }
 
     async fn call(
