@@ -92,9 +92,9 @@ mod tests {
         for chunk in chunks {
             sender.send(chunk.to_vec()).unwrap();
         }
-        let held = hold.then_some(sender);
+        let kept_open = hold.then_some(sender);
         let payload = collect(&receiver, Instant::now() + Duration::from_secs(20));
-        drop(held);
+        drop(kept_open);
         payload
     }
 
