@@ -110,6 +110,24 @@ impl Store {
         })
     }
 
+    /// Lifts the quarantine of whole uploads but those that `still` names by system and upload.
+    pub fn keep_quarantined(&self, still: &[(String, String)]) -> Result<(), StoreError> {
+        self.db().write(|db| {
+            let mut statement =
+                db.prepare("SELECT system_id, upload_id FROM quarantine WHERE item = ''")?;
+            let known: Vec<(String, String)> = statement
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            for (system_id, upload_id) in known.iter().filter(|known| !still.contains(known)) {
+                db.execute(
+                    "DELETE FROM quarantine WHERE system_id = ?1 AND upload_id = ?2 AND item = ''",
+                    [system_id, upload_id],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
     /// Returns all that is set aside, oldest first.
     pub fn quarantined(&self) -> Result<Vec<Quarantined>, StoreError> {
         self.db().read(|db| {

@@ -6,6 +6,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{Change, Store, StoreError, row};
 
+/// Bytes of text and metadata that are read at once: 4 MiB.
+const PAGE_BYTES: usize = 4 << 20;
+
 /// Where a push goes, such as `cloud s3://bucket/prefix` or `http http://host:8682/mcp`. Each has
 /// a cursor of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -181,25 +184,41 @@ impl Store {
     }
 
     /// Records that this store took `system_id` over in `target`: it writes under `epoch` from
-    /// now on, after `upload_id`, which is the newest upload there.
+    /// now on, after `upload_id`, which is the newest upload there. What it had begun is given up.
+    /// Unless `keeps_cursor`, everything counts as not acknowledged.
     pub fn adopt(
         &self,
         target: &Target,
         system_id: &SystemId,
         upload_id: &UploadId,
         epoch: i64,
+        keeps_cursor: bool,
     ) -> Result<(), StoreError> {
         self.db().write(|db| {
             db.execute(
                 "INSERT INTO pushes (target, system_id, epoch, last_upload_id) \
                  VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET epoch = excluded.epoch, \
-                 last_upload_id = excluded.last_upload_id",
+                 last_upload_id = excluded.last_upload_id, \
+                 acked_seq = CASE WHEN ?5 THEN acked_seq ELSE 0 END, \
+                 intent_upload_id = NULL, intent_to_seq = NULL, intent_at = NULL",
                 params![
                     target.as_str(),
                     system_id.as_str(),
                     epoch,
-                    upload_id.as_str()
+                    upload_id.as_str(),
+                    keeps_cursor
                 ],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Records that `target` has lost what was pushed of `system_id`: nothing is acknowledged.
+    pub fn reset_push(&self, target: &Target, system_id: &SystemId) -> Result<(), StoreError> {
+        self.db().write(|db| {
+            db.execute(
+                "DELETE FROM pushes WHERE target = ?1 AND system_id = ?2",
+                [target.as_str(), system_id.as_str()],
             )?;
             Ok(())
         })
@@ -225,8 +244,8 @@ impl Store {
         })
     }
 
-    /// Returns local changes of `system_id` with `after < seq <= up_to`, oldest first, at most
-    /// `limit`. With `heads_only` superseded revisions are left out.
+    /// Returns local changes of `system_id` with `after < seq <= up_to`, oldest first: at most
+    /// `limit`, and no more once they have 4 MiB of text and metadata, but at least one. With `heads_only` superseded revisions are left out.
     pub fn changes(
         &self,
         system_id: &SystemId,
@@ -243,11 +262,18 @@ impl Store {
                 row::COLUMNS,
                 row::TABLES
             ))?;
-            let rows = statement.query_and_then(
-                params![after, up_to, system_id.as_str(), limit as i64],
-                row::change,
-            )?;
-            rows.collect()
+            let mut rows =
+                statement.query(params![after, up_to, system_id.as_str(), limit as i64])?;
+            let mut changes = Vec::new();
+            let mut size = 0;
+            while size < PAGE_BYTES
+                && let Some(row) = rows.next()?
+            {
+                let change = row::change(row)?;
+                size += change.text.len() + row.get_ref(6)?.as_str().map_or(0, str::len);
+                changes.push(change);
+            }
+            Ok(changes)
         })
     }
 

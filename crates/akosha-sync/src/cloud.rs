@@ -3,14 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use akosha_core::config::Config;
-use akosha_core::{SystemId, time};
+use akosha_core::{ErrorKind, SystemId, time};
 use akosha_store::{PushIntent, PushState, Store, Target, Trigger};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::disk::on_disk;
 use crate::vault::{CurrentHead, Head, Swap, Vault, VaultError, VaultKey};
-use crate::{Availability, MethodReport, Progress, SyncError, SyncMethod, SyncRequest, tls};
+use crate::{Availability, MethodReport, Progress, SyncError, SyncMethod, SyncRequest};
 
 mod changes;
 mod upload;
@@ -45,7 +45,6 @@ impl CloudSync {
         if let Some(vault) = self.vault.get() {
             return Ok(vault);
         }
-        tls::install_provider();
         let vault = Vault::open(&self.config)?;
         Ok(self.vault.get_or_init(|| vault))
     }
@@ -55,26 +54,41 @@ impl CloudSync {
         let vault = self.vault()?;
         let current = vault.read_head(system_id).await?;
         let epoch = current.as_ref().map_or(0, |current| current.head.epoch) + 1;
+        let Some(current) = current else {
+            // Nobody writes under the id: the next push makes it this store's.
+            return Ok(0);
+        };
         let target = Self::target(vault);
-        if let Some(current) = current {
-            let head = Head {
-                writer_id: self.store.writer_id().clone(),
-                epoch,
-                updated_at: self.store.sources().clock.now(),
-                ..current.head.clone()
-            };
-            if let Swap::Lost { .. } = vault.swap_head(Some(&current.version), &head).await? {
-                return Err(SyncError::Conflict {
-                    message: format!("another machine wrote `{system_id}` at the same moment"),
-                    hint: "stop akosha on the other machine, then repeat the command".into(),
-                });
-            }
-            let system_id = system_id.clone();
-            on_disk(&self.store, move |store| {
-                store.adopt(&target, &system_id, &head.upload_id, epoch)
-            })
-            .await?;
+        let state = on_disk(&self.store, {
+            let (target, system_id) = (target.clone(), system_id.clone());
+            move |store| store.push_state(&target, &system_id)
+        })
+        .await?;
+        // The cursor holds only where the vault still has what was acknowledged last.
+        let keeps_cursor = match &state.last_upload_id {
+            Some(last) => vault
+                .size_of(&VaultKey::manifest(system_id, last))
+                .await?
+                .is_some(),
+            None => false,
+        };
+        let head = Head {
+            writer_id: self.store.writer_id().clone(),
+            epoch,
+            updated_at: self.store.sources().clock.now(),
+            ..current.head.clone()
+        };
+        if let Swap::Lost { .. } = vault.swap_head(Some(&current.version), &head).await? {
+            return Err(SyncError::Conflict {
+                message: format!("another machine wrote `{system_id}` at the same moment"),
+                hint: "stop akosha on the other machine, then repeat the command".into(),
+            });
         }
+        let system_id = system_id.clone();
+        on_disk(&self.store, move |store| {
+            store.adopt(&target, &system_id, &head.upload_id, epoch, keeps_cursor)
+        })
+        .await?;
         Ok(epoch)
     }
 }
@@ -112,26 +126,33 @@ impl SyncMethod for CloudSync {
         trigger: Trigger,
         progress: &dyn Progress,
         cancel: &CancellationToken,
-    ) -> Result<MethodReport, SyncError> {
-        let push = async {
-            let mut report = MethodReport::default();
-            let mut failed = None;
-            for system_id in on_disk(&self.store, Store::local_systems).await? {
-                // A conflict over one id does not keep the others from being synced.
-                if let Err(error) = self.push(&system_id, trigger, progress, &mut report).await {
-                    failed.get_or_insert(error);
-                }
-            }
-            failed.map_or(Ok(report), Err)
-        };
-        tokio::select! {
-            result = push => result,
+    ) -> MethodReport {
+        let mut report = MethodReport::default();
+        let result = tokio::select! {
+            result = self.push_all(trigger, progress, &mut report) => result,
             () = cancel.cancelled() => Err(SyncError::Cancelled),
-        }
+        };
+        report.error = result.err();
+        report
     }
 }
 
 impl CloudSync {
+    async fn push_all(
+        &self,
+        trigger: Trigger,
+        progress: &dyn Progress,
+        report: &mut MethodReport,
+    ) -> Result<(), SyncError> {
+        let mut result = Ok(());
+        for system_id in on_disk(&self.store, Store::local_systems).await? {
+            // A conflict over one id does not keep the others from being synced.
+            let pushed = self.push(&system_id, trigger, progress, report).await;
+            result = result.and(pushed);
+        }
+        result
+    }
+
     /// Pushes what the vault lacks of one system: finishes the upload that was begun before, if
     /// any, then makes new ones until nothing is left.
     async fn push(
@@ -160,7 +181,14 @@ impl CloudSync {
         loop {
             let current = vault.read_head(system_id).await?;
             self.check_writer(system_id, &state, current.as_ref())?;
-            if let Some(intent) = &state.intent {
+            if current.is_none() && state.acked_seq > 0 && state.intent.is_none() {
+                // A vault without a head has lost its uploads: everything is sent again.
+                let (target, system_id) = (target.clone(), system_id.clone());
+                on_disk(&self.store, move |store| {
+                    store.reset_push(&target, &system_id)
+                })
+                .await?;
+            } else if let Some(intent) = &state.intent {
                 let publication = Publication {
                     store: &self.store,
                     vault,
@@ -179,10 +207,8 @@ impl CloudSync {
                     trigger,
                     progress,
                 };
-                // A vault that lost its head lost its uploads: everything is sent again.
-                let after = current.as_ref().map_or(0, |_| state.acked_seq);
                 upload
-                    .run(after, unsynced.last_seq, current, report)
+                    .run(state.acked_seq, unsynced.last_seq, current, report)
                     .await?;
             }
             (state, unsynced) = read_state().await?;
@@ -238,14 +264,30 @@ impl CloudSync {
         report: &mut MethodReport,
     ) -> Result<(), SyncError> {
         let key = VaultKey::manifest(publication.system_id, &intent.upload_id);
+        let announced = current
+            .as_ref()
+            .filter(|current| current.head.upload_id == intent.upload_id)
+            .map(|current| current.head.epoch);
         if publication.vault.size_of(&key).await?.is_some() {
             tracing::info!(upload = %intent.upload_id, "finishes an upload that was begun before");
-            return publication.publish(intent, current, report).await;
+            let published = publication.publish(intent, current, report).await;
+            let is_damaged = |error: &SyncError| error.kind() == ErrorKind::Data;
+            if !published.as_ref().is_err_and(is_damaged) {
+                return published;
+            }
+            // Taken back, so that its changes are sent anew.
+            tracing::warn!(upload = %intent.upload_id, "takes back a damaged upload");
+            publication.vault.delete(&key).await?;
+            if let Some(epoch) = announced {
+                let (target, system_id) =
+                    (publication.target.clone(), publication.system_id.clone());
+                let upload_id = intent.upload_id.clone();
+                return on_disk(&self.store, move |store| {
+                    store.adopt(&target, &system_id, &upload_id, epoch, true)
+                })
+                .await;
+            }
         }
-        let (target, system_id) = (publication.target.clone(), publication.system_id.clone());
-        on_disk(&self.store, move |store| {
-            store.abandon_push(&target, &system_id)
-        })
-        .await
+        publication.abandon().await
     }
 }

@@ -12,7 +12,7 @@ pub(crate) async fn on_disk<T: Send + 'static>(
     let store = store.clone();
     match tokio::task::spawn_blocking(move || call(&store)).await {
         Ok(result) => Ok(result?),
-        // The runtime is going down, or the call panicked: what it did is durable or undone.
-        Err(_) => Err(SyncError::Cancelled),
+        // What the call did is durable or undone.
+        Err(error) => Err(SyncError::of_join(&error)),
     }
 }

@@ -86,10 +86,17 @@ impl Syncer {
     }
 
     async fn run_job(&self, job: Job, cancel: &CancellationToken) -> Result<(), SyncError> {
-        let request: SyncRequest = serde_json::from_str(&job.request).unwrap_or_default();
         let mut report = SyncReport::default();
-        self.push(&mut report, &request, job.trigger, &NoProgress, cancel)
-            .await;
+        match serde_json::from_str::<SyncRequest>(&job.request) {
+            Ok(request) => {
+                self.push(&mut report, &request, job.trigger, &NoProgress, cancel)
+                    .await;
+            }
+            Err(error) => {
+                report.kind = Some(ErrorKind::Data);
+                report.error = Some(format!("the job's request cannot be read: {error}"));
+            }
+        }
         let now = self.store().sources().clock.now();
         on_disk(self.store(), move |store| match (report.kind, report.error) {
             (None, _) | (_, None) => {
@@ -127,7 +134,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, SyncError> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|_| SyncError::Cancelled)
+        .map_err(|error| SyncError::of_join(&error))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use akosha_core::config::LoadedConfig;
-use akosha_core::{JobId, SystemId};
+use akosha_core::{ErrorKind, JobId, SystemId};
 use akosha_store::{DRAIN_LEASE, Lease, Store, Trigger};
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +63,7 @@ impl Syncer {
             .sync_as_job(&mut report, request, trigger, progress, cancel)
             .await;
         if let Err(error) = outcome {
-            fail(&mut report, &[error]);
+            fail(&mut report, vec![error]);
         }
         report.took(started.elapsed());
         report
@@ -78,18 +78,32 @@ impl Syncer {
         cancel: &CancellationToken,
     ) -> Result<(), SyncError> {
         let lease = Kept::new(self.wait_for_lease(cancel).await?, cancel);
+        let recorded = self
+            .sync_on_record(report, request, trigger, progress, lease.token())
+            .await;
+        lease.release().await?;
+        recorded
+    }
+
+    /// Syncs under a job that was not queued. The caller holds the drain lease.
+    async fn sync_on_record(
+        &self,
+        report: &mut SyncReport,
+        request: &SyncRequest,
+        trigger: Trigger,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<(), SyncError> {
         let text = job_text(request);
         let job_id = on_disk(&self.store, move |store| store.start_job(trigger, &text)).await?;
         report.job_id = Some(job_id.clone());
-        self.push(report, request, trigger, progress, lease.token())
-            .await;
+        self.push(report, request, trigger, progress, cancel).await;
         let error = report.error.clone();
         on_disk(&self.store, move |store| match error {
             None => store.finish_job(&job_id),
             Some(error) => store.fail_job(&job_id, &error),
         })
-        .await?;
-        lease.release().await
+        .await
     }
 
     /// Runs the allowed methods and writes what came of it into the report. The caller holds the
@@ -104,7 +118,7 @@ impl Syncer {
     ) {
         let config = &self.config;
         if let Err(error) = self.check_config() {
-            return fail(report, &[error]);
+            return fail(report, vec![error]);
         }
         let cleaned = on_disk(&self.store, |store| {
             let now = store.sources().clock.now();
@@ -112,14 +126,14 @@ impl Syncer {
             Ok(())
         });
         if let Err(error) = cleaned.await {
-            return fail(report, &[error]);
+            return fail(report, vec![error]);
         }
         match HybridSync::new(&self.store, &config.config, request) {
             Ok(hybrid) => {
                 let outcome = hybrid.sync(request, trigger, progress, cancel).await;
                 fill(report, outcome);
             }
-            Err(error) => fail(report, &[error]),
+            Err(error) => fail(report, vec![error]),
         }
     }
 
@@ -131,10 +145,11 @@ impl Syncer {
                 return Ok(lease);
             }
             if Instant::now() > deadline {
-                return Err(SyncError::Config {
+                return Err(SyncError::Local {
                     message: "another process of this home has been syncing for over 2 minutes"
                         .into(),
-                    hint: "look at its progress: `akosha status`, then repeat the call".into(),
+                    hint: "it sends what is unsynced; see how far it is: `akosha status`".into(),
+                    kind: ErrorKind::Unavailable,
                 });
             }
             tokio::select! {
@@ -208,21 +223,25 @@ fn job_text(request: &SyncRequest) -> String {
 
 /// Writes the outcome into the report.
 fn fill(report: &mut SyncReport, outcome: HybridOutcome) {
-    let HybridOutcome { done, errors } = outcome;
-    let Some((method, done)) = done else {
-        return fail(report, &errors);
+    let HybridOutcome {
+        done,
+        report: sent,
+        errors,
+    } = outcome;
+    report.files_uploaded = sent.files_uploaded;
+    report.memories_uploaded = sent.memories_uploaded;
+    report.bytes_transferred = sent.bytes_transferred;
+    report.bytes_deduplicated = sent.bytes_deduplicated;
+    report.upload_id = sent.upload_id.map(String::from);
+    let Some(method) = done else {
+        return fail(report, errors);
     };
     report.method = method;
     report.fallback_from = errors.first().map(SyncError::method);
     report.errors = errors.iter().map(entry).collect();
-    report.files_uploaded = done.files_uploaded;
-    report.memories_uploaded = done.memories_uploaded;
-    report.bytes_transferred = done.bytes_transferred;
-    report.bytes_deduplicated = done.bytes_deduplicated;
-    report.upload_id = done.upload_id.map(String::from);
-    report.success = done.refused.is_empty();
-    if let Some((memory_id, reason)) = done.refused.first() {
-        let count = done.refused.len();
+    report.success = sent.refused.is_empty();
+    if let Some((memory_id, reason)) = sent.refused.first() {
+        let count = sent.refused.len();
         let message =
             format!("{count} memories were refused, the first is `{memory_id}`: {reason}");
         report.error = Some(format!("[{method}] {message}"));
@@ -230,7 +249,7 @@ fn fill(report: &mut SyncReport, outcome: HybridOutcome) {
             method,
             error: message,
         });
-        report.kind = Some(akosha_core::ErrorKind::Data);
+        report.kind = Some(ErrorKind::Data);
         report.hint = Some(format!(
             "correct or forget it: `akosha get {memory_id}`; it is offered again on every sync"
         ));
@@ -238,13 +257,19 @@ fn fill(report: &mut SyncReport, outcome: HybridOutcome) {
 }
 
 /// Writes a failure into the report.
-fn fail(report: &mut SyncReport, errors: &[SyncError]) {
+fn fail(report: &mut SyncReport, mut errors: Vec<SyncError>) {
     report.success = false;
     report.errors = errors.iter().map(entry).collect();
-    let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    report.error = Some(shown.join("; "));
-    report.kind = Some(SyncError::kind_of(errors));
-    report.hint = errors.iter().find_map(SyncError::hint);
+    let error = match errors.pop() {
+        Some(only) if errors.is_empty() => only,
+        last => {
+            errors.extend(last);
+            SyncError::Hybrid { errors }
+        }
+    };
+    report.error = Some(error.to_string());
+    report.kind = Some(error.kind());
+    report.hint = error.hint();
 }
 
 fn entry(error: &SyncError) -> MethodError {

@@ -59,6 +59,16 @@ pub enum SyncError {
     /// The queue or the store failed.
     #[error("[queue] {0}")]
     Queue(#[from] StoreError),
+    /// Something on this machine stands in the way.
+    #[error("[sync] {message}")]
+    Local {
+        /// What happened.
+        message: String,
+        /// What to do.
+        hint: String,
+        /// Its class.
+        kind: ErrorKind,
+    },
     /// The caller cancelled.
     #[error("[sync] cancelled")]
     Cancelled,
@@ -75,6 +85,20 @@ impl SyncError {
         }
     }
 
+    /// Creates the error of work on a blocking thread that ended without a result: it panicked,
+    /// or the runtime is going down.
+    pub(crate) fn of_join(error: &tokio::task::JoinError) -> Self {
+        if error.is_panic() {
+            Self::Local {
+                message: "a task failed in a way that it must not".into(),
+                hint: "this is a defect: report it with the output of `akosha sync -vv`".into(),
+                kind: ErrorKind::Internal,
+            }
+        } else {
+            Self::Cancelled
+        }
+    }
+
     /// Returns the method in which it happened.
     pub fn method(&self) -> &'static str {
         match self {
@@ -83,7 +107,7 @@ impl SyncError {
             Self::Hybrid { .. } => "hybrid",
             Self::Config { .. } => "config",
             Self::Queue(_) => "queue",
-            Self::Cancelled => "sync",
+            Self::Local { .. } | Self::Cancelled => "sync",
         }
     }
 
@@ -93,6 +117,7 @@ impl SyncError {
             Self::CloudUpload { message, .. }
             | Self::HttpSync { message, .. }
             | Self::Conflict { message, .. }
+            | Self::Local { message, .. }
             | Self::Config { message, .. } => message.clone(),
             Self::Hybrid { errors } => {
                 let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -106,7 +131,9 @@ impl SyncError {
     /// Returns what the caller has to do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::CloudUpload { kind, .. } | Self::HttpSync { kind, .. } => *kind,
+            Self::CloudUpload { kind, .. }
+            | Self::HttpSync { kind, .. }
+            | Self::Local { kind, .. } => *kind,
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Config { .. } => ErrorKind::Config,
             Self::Queue(error) => error.kind(),
@@ -134,7 +161,9 @@ impl SyncError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::CloudUpload { hint, .. } | Self::HttpSync { hint, .. } => hint.clone(),
-            Self::Conflict { hint, .. } | Self::Config { hint, .. } => Some(hint.clone()),
+            Self::Conflict { hint, .. } | Self::Config { hint, .. } | Self::Local { hint, .. } => {
+                Some(hint.clone())
+            }
             Self::Queue(error) => error.hint(),
             Self::Hybrid { errors } => errors.iter().find_map(Self::hint),
             Self::Cancelled => None,

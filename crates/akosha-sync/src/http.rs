@@ -24,8 +24,12 @@ use peer::Peer;
 /// Changes that are read and acknowledged together.
 const PAGE: usize = 500;
 
-/// Rough size at which a batch is sent: far below the body limit of a server.
-const BATCH_BYTES: usize = 8 << 20;
+/// Refused memories that are offered again together.
+const REFUSED_PAGE: usize = 50;
+
+/// Bytes of JSON at which a batch is sent: far below the body limit of a server, and little enough
+/// for a slow line.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Pushes to another Akosha.
 #[derive(Debug)]
@@ -91,25 +95,29 @@ impl SyncMethod for HttpSync {
         _trigger: Trigger,
         progress: &dyn Progress,
         cancel: &CancellationToken,
-    ) -> Result<MethodReport, SyncError> {
-        let push = async {
-            let mut push = Push {
-                method: self,
-                target: Self::target(&self.url),
-                peer: None,
-                report: MethodReport::default(),
-                progress,
-            };
-            for system_id in on_disk(&self.store, Store::local_systems).await? {
-                push.system(&system_id).await?;
-            }
-            Ok(push.report)
+    ) -> MethodReport {
+        let mut push = Push {
+            method: self,
+            target: Self::target(&self.url),
+            peer: None,
+            report: MethodReport::default(),
+            progress,
         };
-        tokio::select! {
-            result = push => result,
+        let result = tokio::select! {
+            result = push.all() => result,
             () = cancel.cancelled() => Err(SyncError::Cancelled),
-        }
+        };
+        push.report.error = result.err();
+        push.report
     }
+}
+
+/// Memories that are sent together.
+#[derive(Default)]
+struct Batch {
+    changes: Vec<Change>,
+    entries: Vec<Value>,
+    size: usize,
 }
 
 /// One push in progress.
@@ -122,6 +130,13 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
+    async fn all(&mut self) -> Result<(), SyncError> {
+        for system_id in on_disk(&self.method.store, Store::local_systems).await? {
+            self.system(&system_id).await?;
+        }
+        Ok(())
+    }
+
     /// Sends what the server lacks of one system.
     async fn system(&mut self, system_id: &SystemId) -> Result<(), SyncError> {
         let (state, unsynced, rejected) = on_disk(&self.method.store, {
@@ -164,7 +179,7 @@ impl Push<'_> {
         rejected: Vec<Rejected>,
         acked_seq: i64,
     ) -> Result<(), SyncError> {
-        for chunk in rejected.chunks(PAGE) {
+        for chunk in rejected.chunks(REFUSED_PAGE) {
             let ids: Vec<_> = chunk.iter().map(|item| item.memory_id.clone()).collect();
             let changes = on_disk(&self.method.store, {
                 let (target, system_id) = (self.target.clone(), system_id.clone());
@@ -190,25 +205,25 @@ impl Push<'_> {
     async fn send(&mut self, system_id: &SystemId, changes: Vec<Change>) -> Result<(), SyncError> {
         let (puts, deletions): (Vec<Change>, Vec<Change>) =
             changes.into_iter().partition(|change| change.op == Op::Put);
-        let mut batch = Vec::new();
-        let mut size = 0;
+        let mut batch = Batch::default();
         for change in puts {
-            size += change.text.len() + change.embedding.as_ref().map_or(0, |_| 384 * 12) + 512;
-            batch.push(change);
-            if size >= BATCH_BYTES || batch.len() == MAX_BATCH {
+            let entry = envelope::wrap(&change);
+            let size = entry.to_string().len();
+            if batch.size + size > BATCH_BYTES || batch.changes.len() == MAX_BATCH {
                 self.send_batch(system_id, std::mem::take(&mut batch))
                     .await?;
-                size = 0;
             }
+            batch.size += size;
+            batch.changes.push(change);
+            batch.entries.push(entry);
         }
-        if !batch.is_empty() {
-            self.send_batch(system_id, batch).await?;
-        }
+        self.send_batch(system_id, batch).await?;
         for change in deletions {
             let arguments = json!({
                 "memory_id": change.memory_id,
                 "system_id": change.system_id,
                 "erase": change.op == Op::Erase,
+                "revision": change.revision,
             });
             let answer = self.call("forget_memory", arguments).await?;
             // A memory that the server never had is as gone as it can be.
@@ -219,17 +234,16 @@ impl Push<'_> {
         Ok(())
     }
 
-    async fn send_batch(
-        &mut self,
-        system_id: &SystemId,
-        batch: Vec<Change>,
-    ) -> Result<(), SyncError> {
-        let memories: Vec<Value> = batch.iter().map(envelope::wrap).collect();
+    async fn send_batch(&mut self, system_id: &SystemId, batch: Batch) -> Result<(), SyncError> {
+        if batch.changes.is_empty() {
+            return Ok(());
+        }
         let answer = self
-            .call("batch_store_memories", json!({ "memories": memories }))
+            .call("batch_store_memories", json!({ "memories": batch.entries }))
             .await?;
-        let refusals = read_batch(&answer, batch.len()).map_err(|message| self.broken(&message))?;
-        let outcome = batch.into_iter().zip(refusals).collect();
+        let refusals =
+            read_batch(&answer, batch.changes.len()).map_err(|message| self.broken(&message))?;
+        let outcome = batch.changes.into_iter().zip(refusals).collect();
         self.settle(system_id, outcome).await
     }
 
@@ -305,12 +319,32 @@ impl Push<'_> {
         if self.peer.is_none() {
             let method = self.method;
             let connected = Peer::connect(&method.url, method.token.as_ref(), method.timeout);
-            self.peer = Some(connected.await?);
+            let peer = connected.await?;
+            self.check_other(&peer).await?;
+            self.peer = Some(peer);
         }
         let Some(peer) = &self.peer else {
             return Err(self.broken("was disconnected"));
         };
         peer.call(tool, arguments).await
+    }
+
+    /// Refuses to push to the server of this very store: nothing would leave the machine.
+    async fn check_other(&self, peer: &Peer) -> Result<(), SyncError> {
+        // A server that does not say who it is is another one.
+        let Ok(status) = peer.call("akosha_sync_status", Map::new()).await else {
+            return Ok(());
+        };
+        let writer_id = status.value.get("writer_id").and_then(Value::as_str);
+        if writer_id != Some(self.method.store.writer_id().as_str()) {
+            return Ok(());
+        }
+        Err(SyncError::HttpSync {
+            message: format!("`{}` serves this very store", self.method.url),
+            hint: Some("set `akosha_url` to the akosha of another machine, or a bucket".into()),
+            kind: ErrorKind::Config,
+            source: None,
+        })
     }
 
     fn broken(&self, message: &str) -> SyncError {

@@ -15,10 +15,12 @@ pub struct HybridSync {
 }
 
 /// What came of it: which method worked and which failed before.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct HybridOutcome {
-    /// The method that worked and what it did; `None` where every one failed.
-    pub done: Option<(&'static str, MethodReport)>,
+    /// The method that brought everything; `None` where every one failed.
+    pub done: Option<&'static str>,
+    /// What all of them did together.
+    pub report: MethodReport,
     /// What failed, in the order in which it was tried.
     pub errors: Vec<SyncError>,
 }
@@ -55,8 +57,8 @@ impl HybridSync {
         &self.methods
     }
 
-    /// Tries the methods. One that surely cannot be reached is passed over; one that did not
-    /// answer in time is tried, in its turn or, where another may work, after that.
+    /// Tries the methods in their order until one brings everything. One that surely cannot be
+    /// reached is passed over; one that did not answer in time is tried after the others.
     pub async fn sync(
         &self,
         request: &SyncRequest,
@@ -64,67 +66,72 @@ impl HybridSync {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> HybridOutcome {
-        let mut errors = Vec::new();
+        let mut outcome = HybridOutcome::default();
         let mut slow = Vec::new();
         for method in &self.methods {
             match method.has_pending().await {
                 Ok(true) => {}
-                Ok(false) => return done(method.name(), MethodReport::default(), errors),
+                Ok(false) => {
+                    outcome.done = Some(method.name());
+                    return outcome;
+                }
                 Err(error) => {
-                    errors.push(error);
+                    outcome.errors.push(error);
                     continue;
                 }
             }
             match method.is_available().await {
                 Availability::Available => {}
                 Availability::Unavailable(reason) => {
-                    errors.push(unreachable(method.name(), &reason));
+                    outcome.errors.push(unreachable(method.name(), &reason));
                     continue;
                 }
-                Availability::Unknown(_) => {
+                Availability::Unknown(reason) => {
                     slow.push(method);
+                    outcome.errors.push(unreachable(method.name(), &reason));
                     continue;
                 }
             }
-            match method.sync(request, trigger, progress, cancel).await {
-                Ok(report) => return done(method.name(), report, errors),
-                Err(error) => {
-                    let over = ends_the_sync(&error);
-                    errors.push(error);
-                    if over {
-                        return failed(errors);
-                    }
-                }
+            let report = method.sync(request, trigger, progress, cancel).await;
+            if outcome.ends_with(method.name(), report) {
+                return outcome;
             }
         }
         for method in slow {
-            match method.sync(request, trigger, progress, cancel).await {
-                Ok(report) => return done(method.name(), report, errors),
-                Err(error) => errors.push(error),
+            let report = method.sync(request, trigger, progress, cancel).await;
+            // What it answers now takes the place of its silence.
+            outcome
+                .errors
+                .retain(|error| error.method() != method.name());
+            if outcome.ends_with(method.name(), report) {
+                return outcome;
             }
         }
-        failed(errors)
+        outcome
     }
 }
 
-fn done(name: &'static str, report: MethodReport, errors: Vec<SyncError>) -> HybridOutcome {
-    HybridOutcome {
-        done: Some((name, report)),
-        errors,
+impl HybridOutcome {
+    /// Adds what a method did and returns whether no other one is to be tried.
+    fn ends_with(&mut self, method: &'static str, mut report: MethodReport) -> bool {
+        let error = report.error.take();
+        self.report.add(report);
+        let Some(error) = error else {
+            self.done = Some(method);
+            return true;
+        };
+        // A conflict is for a person to settle; what is cancelled, or lacks its own store, fails
+        // everywhere.
+        let is_over = matches!(
+            error,
+            SyncError::Conflict { .. }
+                | SyncError::Cancelled
+                | SyncError::Queue(_)
+                | SyncError::Local { .. }
+        );
+        self.errors.push(error);
+        is_over
     }
-}
-
-fn failed(errors: Vec<SyncError>) -> HybridOutcome {
-    HybridOutcome { done: None, errors }
-}
-
-/// Returns whether no other method may be tried: a conflict is for a person to settle, and what
-/// is cancelled or lacks its own store fails everywhere.
-fn ends_the_sync(error: &SyncError) -> bool {
-    matches!(
-        error,
-        SyncError::Conflict { .. } | SyncError::Cancelled | SyncError::Queue(_)
-    )
 }
 
 fn unreachable(method: &'static str, reason: &str) -> SyncError {

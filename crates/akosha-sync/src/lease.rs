@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use akosha_store::Lease;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::SyncError;
 
-/// A lease that is renewed until it is released. Where it is lost, for example because the
-/// machine slept, the work under it is cancelled.
+/// A lease that is renewed until it is released or dropped; a dropped one ends by itself after
+/// its [`Kept::TTL`]. Where it is lost, for example because the machine slept, the work under it
+/// is cancelled.
 pub(crate) struct Kept {
     work: CancellationToken,
-    stop: CancellationToken,
+    stop: DropGuard,
     keeper: JoinHandle<Lease>,
 }
 
@@ -25,7 +26,11 @@ impl Kept {
         let work = cancel.child_token();
         let stop = CancellationToken::new();
         let keeper = tokio::spawn(keep(lease, stop.clone(), work.clone()));
-        Self { work, stop, keeper }
+        Self {
+            work,
+            stop: stop.drop_guard(),
+            keeper,
+        }
     }
 
     /// Returns the token under which work runs.
@@ -35,7 +40,7 @@ impl Kept {
 
     /// Stops renewing and gives the lease back.
     pub(crate) async fn stop(self) -> Result<Lease, SyncError> {
-        self.stop.cancel();
+        drop(self.stop);
         self.keeper.await.map_err(|_| SyncError::Cancelled)
     }
 

@@ -48,7 +48,7 @@ impl Default for SyncRequest {
 }
 
 /// What one method did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct MethodReport {
     /// Changes that the target has acknowledged.
     pub memories_uploaded: u64,
@@ -62,6 +62,20 @@ pub struct MethodReport {
     pub bytes_deduplicated: u64,
     /// The newest upload that was made, where the target has uploads.
     pub upload_id: Option<UploadId>,
+    /// Why it is not all: what is counted above is acknowledged nevertheless.
+    pub error: Option<SyncError>,
+}
+
+impl MethodReport {
+    /// Adds what another method did after this one; its error is not taken over.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.memories_uploaded += other.memories_uploaded;
+        self.refused.extend(other.refused);
+        self.files_uploaded.extend(other.files_uploaded);
+        self.bytes_transferred += other.bytes_transferred;
+        self.bytes_deduplicated += other.bytes_deduplicated;
+        self.upload_id = other.upload_id.or(self.upload_id.take());
+    }
 }
 
 /// Whether a method can work now.
@@ -115,14 +129,15 @@ pub trait SyncMethod: Send + Sync {
     /// Returns whether a sync could work now. Takes at most 1 s and never blocks the runtime.
     async fn is_available(&self) -> Availability;
 
-    /// Sends what is unsynced. What is acknowledged stays acknowledged when a later part fails.
+    /// Sends what is unsynced. What is acknowledged stays acknowledged when a later part fails;
+    /// the report has both.
     async fn sync(
         &self,
         request: &SyncRequest,
         trigger: Trigger,
         progress: &dyn Progress,
         cancel: &CancellationToken,
-    ) -> Result<MethodReport, SyncError>;
+    ) -> MethodReport;
 }
 
 /// What a sync did, as `sync_to_akosha` and `akosha sync --json` answer it.

@@ -19,6 +19,9 @@ use upload::{Fault, Outcome};
 /// Uploads in work at once. Their rows are merged one after another; the network is what waits.
 const IN_FLIGHT: usize = 4;
 
+/// Uploads at which a vault may fail to answer before the pull ends.
+const MAX_SILENCES: u32 = 3;
+
 /// What a pull did, as `akosha pull --json` answers it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct PullReport {
@@ -73,8 +76,10 @@ pub(crate) async fn run(
     let started = Instant::now();
     let mut report = PullReport::default();
     let found = discover::uploads(vault, store, systems).await?;
-    report.uploads_seen = found.len() as u64;
-    let mut work = stream::iter(found)
+    report.uploads_seen = found.uploads.len() as u64;
+    report.error = found.error.map(|error| error.to_string());
+    let mut silences = 0;
+    let mut work = stream::iter(found.uploads)
         .map(async |(system_id, upload_id)| {
             let outcome = upload::pull(vault, store, &system_id, &upload_id).await;
             (system_id, upload_id, outcome)
@@ -86,13 +91,14 @@ pub(crate) async fn run(
             Err(Fault::Upload(reason)) => {
                 set_aside(store, &mut report, &system_id, &upload_id, None, reason).await?;
             }
-            Err(Fault::Whole(error)) => {
+            Err(Fault::Vault(error)) => {
+                silences += 1;
                 report.error.get_or_insert_with(|| error.to_string());
-                // A store that refuses one upload refuses all; a vault may be busy for once.
-                if !error.is_retryable() {
-                    return Err(error);
+                if silences == MAX_SILENCES {
+                    break;
                 }
             }
+            Err(Fault::Store(error)) => return Err(error),
         }
         progress.update(ProgressState {
             bytes: report.bytes_transferred,
@@ -101,9 +107,26 @@ pub(crate) async fn run(
         });
     }
     drop(work);
+    if systems.is_empty() && report.error.is_none() {
+        lift_quarantine(store, &report).await?;
+    }
+    // Content that another machine erased must leave no trace here either.
+    if let Err(error) = on_disk(store, Store::scrub).await {
+        tracing::warn!(%error, "what was erased is scrubbed by the next pull");
+    }
     report.success = report.error.is_none() && report.quarantined.is_empty();
     report.duration_seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Lifts the quarantine of uploads that are no longer in the vault: every other one was tried.
+async fn lift_quarantine(store: &Store, report: &PullReport) -> Result<(), SyncError> {
+    let still: Vec<(String, String)> = report
+        .quarantined
+        .iter()
+        .map(|found| (found.system_id.clone(), found.upload_id.clone()))
+        .collect();
+    on_disk(store, move |store| store.keep_quarantined(&still)).await
 }
 
 /// Notes a merged upload, and sets aside the memories of it that could not be merged.

@@ -20,6 +20,8 @@ pub struct SyncStatus {
     pub cloud_configured: bool,
     /// This node's id.
     pub system_id: String,
+    /// This store's id as a writer: tells a server from the store that pushes to it.
+    pub writer_id: String,
     /// Whether a sync may use the cloud.
     pub should_use_cloud: bool,
     /// Whether a sync may use HTTP.
@@ -98,10 +100,12 @@ impl Syncer {
     /// Fails where the store does.
     pub async fn status(&self) -> Result<SyncStatus, SyncError> {
         let config = &self.config().config;
-        let (cloud, http) = tokio::join!(self.cloud_status(), self.http_status());
-        let vault = Vault::open(config).ok();
-        let url = vault.as_ref().map(Vault::url);
-        let cloud_target = vault.as_ref().map(CloudSync::target);
+        let (cloud_status, http_status) = tokio::join!(self.cloud_status(), self.http_status());
+        let cloud = CloudSync::new(self.store().clone(), config);
+        // What is wrong with a vault's settings is told by its availability.
+        let vault = cloud.vault().ok();
+        let url = vault.map(Vault::url);
+        let cloud_target = vault.map(CloudSync::target);
         let first = match &cloud_target {
             Some(target) if config.should_use_cloud() => target.clone(),
             _ => HttpSync::target(&config.akosha_url),
@@ -119,6 +123,7 @@ impl Syncer {
         Ok(SyncStatus {
             cloud_configured: !config.cloud_bucket.is_empty(),
             system_id: config.system_id.to_string(),
+            writer_id: self.store().writer_id().to_string(),
             should_use_cloud: config.should_use_cloud(),
             should_use_http: config.should_use_http(),
             force_method: force_method.unwrap_or("auto").to_owned(),
@@ -131,7 +136,7 @@ impl Syncer {
                 .iter()
                 .map(|error| format!("`{}` {}", error.key, error.message))
                 .collect(),
-            methods: vec![cloud, http],
+            methods: vec![cloud_status, http_status],
             queue,
             lag,
             vault,

@@ -8,7 +8,6 @@ mod s3;
 mod vaults;
 
 use std::collections::BTreeSet;
-use std::io::Read;
 
 use akosha_core::{ErrorKind, SystemId, UploadId, WriterId, time};
 use akosha_sync::ContentHash;
@@ -131,10 +130,9 @@ async fn downloads_are_checked(fixture: Fixture) {
     let key = segment(&bytes);
     vault.put(&key, bytes.clone().into()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut downloaded = vault.download(&key, right, folder.path()).await.unwrap();
-    let mut read = Vec::new();
-    downloaded.file.read_to_end(&mut read).unwrap();
-    assert!(read == bytes);
+    let downloaded = vault.download(&key, right, folder.path()).await.unwrap();
+    assert!(std::fs::read(&downloaded.path).unwrap() == bytes);
+    drop(downloaded);
     for wrong in [
         Expected {
             sha256: ContentHash::of(b"other"),

@@ -69,7 +69,7 @@ fn an_upload_that_was_begun_is_known_until_it_is_acknowledged_or_given_up() {
     assert_eq!(begun(), None);
     store.begin_push(&target, &system("here"), &intent).unwrap();
     store
-        .adopt(&target, &system("here"), &upload("u0"), 3)
+        .adopt(&target, &system("here"), &upload("u0"), 3, true)
         .unwrap();
     store
         .ack_push(&target, &system("here"), Some(&upload("u1")), 7)
@@ -77,6 +77,33 @@ fn an_upload_that_was_begun_is_known_until_it_is_acknowledged_or_given_up() {
     assert_eq!(begun(), None);
     let state = store.push_state(&target, &system("here")).unwrap();
     assert_eq!((state.epoch, state.acked_seq), (3, 7));
+}
+
+#[test]
+fn who_adopts_gives_up_what_was_begun_and_may_have_to_send_all_again() {
+    let store = store();
+    let target = Target::new("cloud", "s3://b");
+    let here = system("here");
+    let intent = PushIntent {
+        upload_id: upload("u2"),
+        to_seq: 9,
+        at: time(START),
+    };
+    let state = || store.push_state(&target, &here).unwrap();
+    for (keeps_cursor, acked_seq) in [(true, 7), (false, 0)] {
+        store
+            .ack_push(&target, &here, Some(&upload("u1")), 7)
+            .unwrap();
+        store.begin_push(&target, &here, &intent).unwrap();
+        store
+            .adopt(&target, &here, &upload("u5"), 4, keeps_cursor)
+            .unwrap();
+        assert_eq!((state().acked_seq, state().intent), (acked_seq, None));
+        assert_eq!(state().last_upload_id, Some(upload("u5")));
+    }
+    store.ack_push(&target, &here, None, 7).unwrap();
+    store.reset_push(&target, &here).unwrap();
+    assert_eq!(state(), PushState::default());
 }
 
 #[test]

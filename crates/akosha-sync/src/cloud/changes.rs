@@ -41,7 +41,9 @@ impl Segments {
             let segment = rest.write()?;
             Ok::<_, SyncError>((segment, rest.after))
         });
-        let (segment, after) = written.await.map_err(|_| SyncError::Cancelled)??;
+        let (segment, after) = written
+            .await
+            .map_err(|error| SyncError::of_join(&error))??;
         self.after = after;
         Ok(segment)
     }

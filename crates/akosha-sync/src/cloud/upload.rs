@@ -16,6 +16,9 @@ use crate::{MethodReport, Progress, ProgressState, SyncError};
 /// Most rows of one upload; what is more goes into the next one.
 const MAX_ROWS: u64 = 500_000;
 
+/// Most segments of one upload: a reader needs room for all of them at once.
+const MAX_SEGMENTS: usize = 64;
+
 /// An upload to be made.
 pub(super) struct Upload<'a> {
     pub(super) store: &'a Store,
@@ -36,42 +39,51 @@ impl Upload<'_> {
         current: Option<CurrentHead>,
         report: &mut MethodReport,
     ) -> Result<(), SyncError> {
+        let sources = self.store.sources();
+        let mut intent = PushIntent {
+            upload_id: UploadId::generate(self.system_id, sources),
+            to_seq: up_to,
+            at: sources.clock.now(),
+        };
+        self.begin(&intent).await?;
         let (entries, reached) = self.send_segments(after, up_to, report).await?;
         if entries.is_empty() {
             // Every change in the range was erased since.
             return acknowledge(self.store, self.target, self.system_id, None, up_to).await;
         }
-        let sources = self.store.sources();
-        let intent = PushIntent {
-            upload_id: UploadId::generate(self.system_id, sources),
-            to_seq: reached,
-            at: sources.clock.now(),
-        };
+        if reached < up_to {
+            intent.to_seq = reached;
+            self.begin(&intent).await?;
+        }
         let sealed = self.seal(&intent, current.as_ref(), entries)?;
-        on_disk(self.store, {
-            let (target, system_id) = (self.target.clone(), self.system_id.clone());
-            let intent = intent.clone();
-            move |store| store.begin_push(&target, &system_id, &intent)
-        })
-        .await?;
+        let publication = Publication {
+            store: self.store,
+            vault: self.vault,
+            target: self.target,
+            system_id: self.system_id,
+        };
         let key = VaultKey::manifest(self.system_id, &intent.upload_id);
         let size = sealed.bytes.len() as u64;
         match self.vault.create(&key, sealed.bytes).await? {
             Created::Created => report.bytes_transferred += size,
             Created::AlreadyThere => {
+                publication.abandon().await?;
                 return Err(SyncError::Conflict {
                     message: format!("`{key}` was written by another machine at the same moment"),
                     hint: "give each machine a `system_id` of its own: `akosha config show`".into(),
                 });
             }
         }
-        Publication {
-            store: self.store,
-            vault: self.vault,
-            target: self.target,
-            system_id: self.system_id,
-        }
-        .publish(&intent, current, report)
+        publication.publish(&intent, current, report).await
+    }
+
+    /// Records the upload, so that a later push can tell what became of it.
+    async fn begin(&self, intent: &PushIntent) -> Result<(), SyncError> {
+        let (target, system_id) = (self.target.clone(), self.system_id.clone());
+        let intent = intent.clone();
+        on_disk(self.store, move |store| {
+            store.begin_push(&target, &system_id, &intent)
+        })
         .await
     }
 
@@ -85,7 +97,7 @@ impl Upload<'_> {
         let mut segments = Segments::new(self.store, self.system_id, after, up_to);
         let mut entries: Vec<SegmentEntry> = Vec::new();
         let mut rows = 0;
-        while rows < MAX_ROWS {
+        while rows < MAX_ROWS && entries.len() < MAX_SEGMENTS {
             let Some((file, path)) = segments.next().await? else {
                 break;
             };
@@ -190,6 +202,15 @@ impl Publication<'_> {
         Ok(manifest)
     }
 
+    /// Gives the upload up; its changes stay unacknowledged.
+    pub(super) async fn abandon(&self) -> Result<(), SyncError> {
+        let (target, system_id) = (self.target.clone(), self.system_id.clone());
+        on_disk(self.store, move |store| {
+            store.abandon_push(&target, &system_id)
+        })
+        .await
+    }
+
     /// Moves the head to the upload. Where somebody else moved it first, the manifest is taken
     /// back: it was never announced.
     async fn move_head(
@@ -211,15 +232,17 @@ impl Publication<'_> {
         let expected = current.map(|current| current.version);
         match self.vault.swap_head(expected.as_ref(), &head).await? {
             Swap::Swapped => Ok(()),
+            // An earlier try whose answer was lost came through.
+            Swap::Lost { current: Some(now) }
+                if is_ours(&now) && now.head.writer_id == head.writer_id =>
+            {
+                Ok(())
+            }
             Swap::Lost { .. } => {
                 self.vault
                     .delete(&VaultKey::manifest(self.system_id, &intent.upload_id))
                     .await?;
-                on_disk(self.store, {
-                    let (target, system_id) = (self.target.clone(), self.system_id.clone());
-                    move |store| store.abandon_push(&target, &system_id)
-                })
-                .await?;
+                self.abandon().await?;
                 Err(SyncError::Conflict {
                     message: format!(
                         "another machine wrote as `{}` at the same moment; nothing was overwritten",

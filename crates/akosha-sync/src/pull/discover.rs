@@ -13,8 +13,16 @@ use crate::vault::Vault;
 /// Listings that are under way at once.
 const IN_FLIGHT: usize = 8;
 
-/// Returns the uploads of the named systems, or of all where none is named, that are not merged,
-/// oldest first within each system.
+/// What a look into a vault found.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The uploads, oldest first within each system.
+    pub(super) uploads: Vec<(SystemId, UploadId)>,
+    /// Why a system could not be looked into; the others were.
+    pub(super) error: Option<SyncError>,
+}
+
+/// Finds the uploads of the named systems, or of all where none is named, that are not merged.
 ///
 /// Looks into each system's own prefix, so that an upload whose inbox marker was never written is
 /// found too.
@@ -22,7 +30,7 @@ pub(super) async fn uploads(
     vault: &Vault,
     store: &Store,
     named: &[SystemId],
-) -> Result<Vec<(SystemId, UploadId)>, SyncError> {
+) -> Result<Found, SyncError> {
     let systems: BTreeSet<SystemId> = if named.is_empty() {
         vault.list_systems().await?
     } else {
@@ -34,8 +42,18 @@ pub(super) async fn uploads(
         ids.sort_unstable();
         unmerged(store, system_id, ids).await
     });
-    let found: Vec<Vec<_>> = listings.buffered(IN_FLIGHT).try_collect().await?;
-    Ok(found.into_iter().flatten().collect())
+    let mut found = Found::default();
+    let mut listings = listings.buffered(IN_FLIGHT);
+    while let Some(listing) = listings.next().await {
+        match listing {
+            Ok(uploads) => found.uploads.extend(uploads),
+            Err(error @ SyncError::CloudUpload { .. }) => {
+                found.error.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 async fn unmerged(

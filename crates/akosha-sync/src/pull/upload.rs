@@ -4,6 +4,7 @@ use std::fs::File;
 
 use akosha_core::{ErrorKind, IngestionMethod, SystemId, UploadId};
 use akosha_store::{Change, Merged, Store, StoreError};
+use tempfile::TempPath;
 
 use crate::SyncError;
 use crate::manifest::{
@@ -12,9 +13,18 @@ use crate::manifest::{
 use crate::segment::{self, MAX_SEGMENT_BYTES, SegmentError};
 use crate::vault::{Downloaded, Vault, VaultError, VaultKey};
 
-/// Rows of an upload that are kept from the check to the merge; those of a larger one are decoded
-/// again.
-const KEPT_ROWS: usize = 4000;
+/// Bytes of text of an upload that are kept from the check to the merge; the rows of a larger one
+/// are decoded again.
+const KEPT_BYTES: usize = 4 << 20;
+
+/// Bytes of a row beside its text.
+const ROW_BYTES: usize = 2 << 10;
+
+/// Rows that may break a rule before the whole upload is set aside.
+const MAX_REFUSED: usize = 100;
+
+/// Most bytes of the segments of one upload: 8 GiB.
+const MAX_UPLOAD_BYTES: u64 = 8 << 30;
 
 /// What became of an upload that passed its checks.
 pub(super) struct Outcome {
@@ -30,19 +40,20 @@ pub(super) struct Outcome {
 
 /// Why an upload was not merged.
 pub(super) enum Fault {
-    /// The upload is at fault: it is set aside with this reason.
+    /// The upload is at fault, or cannot be read: it is set aside with this reason.
     Upload(String),
-    /// The vault or the store is: the upload is tried again by the next pull.
-    Whole(SyncError),
+    /// The vault did not answer: the upload is tried again by the next pull.
+    Vault(SyncError),
+    /// The store or its disk refused, and will refuse every other upload too.
+    Store(SyncError),
 }
 
 impl From<VaultError> for Fault {
     fn from(error: VaultError) -> Self {
-        match error {
-            VaultError::NotFound { .. }
-            | VaultError::TooLarge { .. }
-            | VaultError::Damaged { .. } => Self::Upload(error.to_string()),
-            other => Self::Whole(other.into()),
+        if error.is_retryable() {
+            Self::Vault(error.into())
+        } else {
+            Self::Upload(error.to_string())
         }
     }
 }
@@ -57,14 +68,14 @@ impl From<SegmentError> for Fault {
     fn from(error: SegmentError) -> Self {
         match error.kind() {
             ErrorKind::Data => Self::Upload(error.to_string()),
-            _ => Self::Whole(error.into()),
+            _ => Self::Store(error.into()),
         }
     }
 }
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Self::Whole(error.into())
+        Self::Store(error.into())
     }
 }
 
@@ -91,6 +102,16 @@ pub(super) async fn pull(
         Ok(UnverifiedManifest::parse(&manifest_bytes)?.verify(&against)?)
     })
     .await?;
+    let announced = manifest
+        .segments()
+        .iter()
+        .map(|entry| entry.size_bytes)
+        .sum::<u64>();
+    if announced > MAX_UPLOAD_BYTES {
+        return Err(Fault::Upload(format!(
+            "its segments have {announced} bytes, the limit is {MAX_UPLOAD_BYTES}"
+        )));
+    }
     let mut files = Vec::with_capacity(manifest.segments().len());
     for entry in manifest.segments() {
         if entry.size_bytes > MAX_SEGMENT_BYTES {
@@ -100,11 +121,11 @@ pub(super) async fn pull(
             )));
         }
         let folder = store.home().temporary();
-        let Downloaded { file, size_bytes } = vault
+        let Downloaded { path, size_bytes } = vault
             .download(&entry.key(system_id), entry.expected(), &folder)
             .await?;
         bytes += size_bytes;
-        files.push((*entry, file));
+        files.push((*entry, path));
     }
     let store = store.clone();
     let mut outcome = blocking(move || merge(&store, &manifest, &files)).await?;
@@ -116,16 +137,29 @@ pub(super) async fn pull(
 fn merge(
     store: &Store,
     manifest: &Manifest,
-    files: &[(SegmentEntry, File)],
+    files: &[(SegmentEntry, TempPath)],
 ) -> Result<Outcome, Fault> {
     let mut refused = Vec::new();
     let mut kept: Option<Vec<Change>> = Some(Vec::new());
+    let mut size = 0;
     each_batch(manifest, files, |batch| {
         for row in batch {
-            match (row, &mut kept) {
-                (Ok(change), Some(changes)) if changes.len() < KEPT_ROWS => changes.push(change),
-                (Ok(_), _) => kept = None,
-                (Err(error), _) => refused.push((error.memory_id, error.reason.to_string())),
+            match row {
+                Ok(change) => {
+                    size += change.text.len() + ROW_BYTES;
+                    kept = kept.take().filter(|_| size <= KEPT_BYTES);
+                    if let Some(changes) = &mut kept {
+                        changes.push(change);
+                    }
+                }
+                Err(error) if refused.len() < MAX_REFUSED => {
+                    refused.push((error.memory_id, error.reason.to_string()));
+                }
+                Err(error) => {
+                    return Err(Fault::Upload(format!(
+                        "over {MAX_REFUSED} rows break a rule, the last: {error}"
+                    )));
+                }
             }
         }
         Ok(())
@@ -152,11 +186,11 @@ type Row = Result<Change, segment::RowError>;
 
 fn each_batch(
     manifest: &Manifest,
-    files: &[(SegmentEntry, File)],
+    files: &[(SegmentEntry, TempPath)],
     mut take: impl FnMut(Vec<Row>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    for (entry, file) in files {
-        let file = file.try_clone().map_err(SegmentError::Io)?;
+    for (entry, path) in files {
+        let file = File::open(path).map_err(SegmentError::Io)?;
         for batch in segment::read(file, manifest.system_id(), entry)? {
             take(batch?)?;
         }
@@ -169,7 +203,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Fault> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        // The runtime is going down: the upload stays unmerged and is found again.
-        Err(_) => Err(Fault::Whole(SyncError::Cancelled)),
+        // The upload stays unmerged and is found again.
+        Err(error) => Err(Fault::Store(SyncError::of_join(&error))),
     }
 }

@@ -23,8 +23,9 @@ pub const MAX_REVISION: i64 = 1 << 53;
 /// Rows at which a writer should begin another segment.
 pub const SEGMENT_ROWS: u64 = 100_000;
 
-/// Bytes before compression at which a writer should begin another segment: 64 MiB.
-pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// Bytes before compression at which a writer should begin another segment: 16 MiB. A segment is
+/// one download, which a slow line has to finish in time.
+pub const SEGMENT_BYTES: u64 = 16 << 20;
 
 /// Largest segment that is read, in bytes of its object: 512 MiB.
 pub const MAX_SEGMENT_BYTES: u64 = 512 << 20;

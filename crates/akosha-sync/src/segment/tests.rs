@@ -151,7 +151,7 @@ fn a_writer_tells_when_it_is_full() {
         rows += 1;
         writer.push(&change(rows, &text)).unwrap();
     }
-    assert_eq!(rows, 64);
+    assert_eq!(rows, 16);
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub use options::VaultOptions;
 pub use read::{Downloaded, Expected};
 pub use write::Created;
 
+use crate::tls;
+
 use classify::{Attempt, classify};
 use conditional::Conditional;
 use folder::Folder;
@@ -123,12 +125,12 @@ impl Vault {
         Self::with_options(&VaultOptions::from_config(config)?)
     }
 
-    /// Opens a vault. A bucket behind `https` needs a process-wide TLS provider
-    /// (`rustls::crypto::CryptoProvider`) to be installed before.
+    /// Opens a vault.
     ///
     /// # Errors
     /// Fails where an option is wrong.
     pub fn with_options(options: &VaultOptions) -> Result<Self, VaultError> {
+        tls::install_provider();
         let (place, prefix) = Place::resolve(options)?;
         let prefix = Path::parse(&prefix).map_err(|error| VaultError::Config {
             setting: "cloud_prefix",

@@ -27,6 +27,8 @@ pub struct VaultOptions {
     pub prefix: String,
     /// URL of an S3-compatible service; empty means AWS.
     pub endpoint: String,
+    /// Whether plain `http` to other machines is allowed.
+    pub allow_insecure_http: bool,
     /// Region, or `auto`.
     pub region: String,
     /// Access key id; without one the environment's credentials are used.
@@ -59,6 +61,7 @@ impl VaultOptions {
         Ok(Self {
             prefix: config.cloud_prefix.clone(),
             endpoint: config.cloud_endpoint.clone(),
+            allow_insecure_http: config.allow_insecure_http,
             region: config.cloud_region.clone(),
             access_key: config.cloud_access_key.clone(),
             secret_key: config.cloud_secret_key.clone(),
@@ -76,6 +79,7 @@ impl VaultOptions {
             location,
             prefix: String::new(),
             endpoint: String::new(),
+            allow_insecure_http: false,
             region: "auto".into(),
             access_key: None,
             secret_key: None,
@@ -135,6 +139,16 @@ impl Endpoint {
         }
     }
 
+    /// Returns whether requests would cross a network as plain text.
+    fn is_exposed(&self) -> bool {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let is_loopback = host == "localhost"
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback());
+        self.scheme == "http" && !is_loopback
+    }
+
     fn is_aws(&self) -> bool {
         self.host.ends_with(".amazonaws.com") || self.host.ends_with(".amazonaws.com.cn")
     }
@@ -168,18 +182,18 @@ fn s3(options: &VaultOptions, bucket: &str) -> Result<Place, VaultError> {
     let from_env = |builder: &AmazonS3Builder, keys: &[AmazonS3ConfigKey]| {
         keys.iter().find_map(|key| builder.get_config_value(key))
     };
-    let is_named = !options.endpoint.is_empty();
-    let named = if is_named {
-        Some(options.endpoint.clone())
-    } else {
+    let named = if options.endpoint.is_empty() {
         from_env(
             &builder,
             &[AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint],
         )
+    } else {
+        Some(options.endpoint.clone())
     };
     let named = named
         .map(|url| Ok((Endpoint::parse(&url)?, url)))
         .transpose()?;
+    let is_named = named.is_some();
     let is_aws = named.as_ref().is_none_or(|(endpoint, _)| endpoint.is_aws());
     let region = match options.region.as_str() {
         "" | "auto" if is_aws => from_env(
@@ -225,6 +239,14 @@ fn s3(options: &VaultOptions, bucket: &str) -> Result<Place, VaultError> {
             port: 443,
         },
     };
+    if endpoint.is_exposed() && !options.allow_insecure_http {
+        return Err(VaultError::Config {
+            setting: "cloud_endpoint",
+            message: "is plain `http` to another machine".into(),
+            hint: "use `https://`, or set `allow_insecure_http = true` for a network you trust"
+                .into(),
+        });
+    }
     let client = ClientOptions::new()
         .with_allow_http(endpoint.scheme == "http")
         .with_connect_timeout(CONNECT_TIMEOUT)

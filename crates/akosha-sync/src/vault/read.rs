@@ -1,7 +1,6 @@
 //! Reads objects: small ones into memory under a limit, large ones into a file.
 
-use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use object_store::{GetResult, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
+use tempfile::TempPath;
 
 use super::{Vault, VaultError, VaultKey};
 use crate::ContentHash;
@@ -22,11 +22,11 @@ pub struct Expected {
     pub size_bytes: u64,
 }
 
-/// An object as a local file without a name, which vanishes when it is closed.
+/// An object as a local file, which vanishes when this is dropped.
 #[derive(Debug)]
 pub struct Downloaded {
-    /// The file, at its start.
-    pub file: File,
+    /// The file.
+    pub path: TempPath,
     /// Its size in bytes.
     pub size_bytes: u64,
 }
@@ -111,7 +111,7 @@ impl Vault {
             key: name.clone(),
             reason: error.to_string(),
         })?;
-        let (file, sha256) = stored.map_err(|error| VaultError::Storage {
+        let (path, sha256) = stored.map_err(|error| VaultError::Storage {
             operation: "write a temporary file in",
             path: folder.to_owned(),
             reason: error.to_string(),
@@ -123,7 +123,7 @@ impl Vault {
             format!("its SHA-256 is {sha256}, expected {}", expected.sha256)
         } else {
             return Ok(Downloaded {
-                file,
+                path,
                 size_bytes: seen,
             });
         };
@@ -196,13 +196,15 @@ fn complete(name: &str, seen: u64, announced: u64) -> Result<(), VaultError> {
 fn receive(
     folder: &Path,
     mut pieces: tokio::sync::mpsc::Receiver<Bytes>,
-) -> std::io::Result<(File, ContentHash)> {
-    let mut file = tempfile::tempfile_in(folder)?;
+) -> std::io::Result<(TempPath, ContentHash)> {
+    let (mut file, path) = tempfile::Builder::new()
+        .prefix("download-")
+        .tempfile_in(folder)?
+        .into_parts();
     let mut hasher = Sha256::new();
     while let Some(piece) = pieces.blocking_recv() {
         hasher.update(&piece);
         file.write_all(&piece)?;
     }
-    file.seek(SeekFrom::Start(0))?;
-    Ok((file, ContentHash::from_hasher(hasher)))
+    Ok((path, ContentHash::from_hasher(hasher)))
 }
