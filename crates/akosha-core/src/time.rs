@@ -1,6 +1,6 @@
 //! Times as Akosha reads and writes them: RFC 3339 in UTC with `Z`.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
 use crate::Invalid;
 
@@ -34,6 +34,8 @@ pub fn parse(text: &str) -> Result<DateTime<Utc>, Invalid> {
             .map(|naive| naive.and_utc())
     });
     let shown: String = text.chars().take(60).collect();
+    // RFC 3339 has four digits for the year; other readers refuse more.
+    let time = time.filter(|time| (0..=9999).contains(&time.year()));
     time.map(truncate_to_micros).ok_or_else(|| {
         Invalid::new(
             "time",
@@ -107,6 +109,7 @@ mod tests {
             "2026-13-01",
             "12:00",
             "2026-01-31T25:00:00Z",
+            "+12345-01-01",
         ] {
             assert!(parse(text).is_err(), "{text:?}");
         }

@@ -63,8 +63,21 @@ impl Home {
                 source,
             })?;
         }
-        Ok(())
+        // SQLite gives its other files the mode of the database; others may enter the home.
+        let path = self.database();
+        create_private_file(&path).map_err(|source| StoreError::Home { path, source })
     }
+}
+
+fn create_private_file(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut options = fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 fn create_private(folder: &Path) -> io::Result<()> {

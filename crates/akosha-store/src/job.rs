@@ -105,8 +105,9 @@ impl Store {
     /// request takes this one in and becomes due now.
     pub fn enqueue(&self, trigger: Trigger, request: &str) -> Result<JobId, StoreError> {
         let new = JobId::generate(self.sources());
-        let now = self.now().timestamp_micros();
         self.db().write(|db| {
+            // Under the lock, as where a job ends: their times order what they see.
+            let now = self.now().timestamp_micros();
             let waiting: Option<String> = db
                 .query_row(
                     "SELECT job_id FROM jobs WHERE state = 'pending' AND request = ?1 LIMIT 1",
@@ -193,13 +194,14 @@ impl Store {
     /// waited when it began: a push sends all that is unsynced. One that is due stays: a session
     /// that ended during the push may have made it due, with changes that the push has not seen.
     pub fn finish_job(&self, job_id: &JobId) -> Result<(), StoreError> {
-        let now = self.now().timestamp_micros();
         self.db().write(|db| {
+            let now = self.now().timestamp_micros();
             db.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?2, error = NULL \
-                 WHERE job_id = ?1 OR state = 'parked' OR (state = 'pending' \
-                 AND not_before > ?2 AND EXISTS (SELECT 1 FROM jobs AS ended WHERE ended.job_id = ?1 \
-                 AND ended.request = jobs.request AND ended.created_at > jobs.created_at))",
+                 WHERE job_id = ?1 OR EXISTS (SELECT 1 FROM jobs AS ended \
+                 WHERE ended.job_id = ?1 AND ended.request = jobs.request \
+                 AND (jobs.state = 'parked' OR (jobs.state = 'pending' \
+                 AND jobs.not_before > ?2 AND ended.created_at > jobs.created_at)))",
                 params![job_id.as_str(), now],
             )?;
             db.execute(

@@ -194,7 +194,11 @@ impl Store {
             ))?;
             let rows =
                 statement.query_and_then([system_id.as_str(), memory_id.as_str()], row::memory)?;
-            rows.collect()
+            let revisions: Vec<Memory> = rows.collect::<Result<_, _>>()?;
+            if revisions.is_empty() && head(db, &system_id, memory_id)?.is_none() {
+                return Err(StoreError::NoMemory(memory_id.clone()));
+            }
+            Ok(revisions)
         })
     }
 

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 pub const KEY: &str = "akosha_sync";
 
 /// Highest revision that is believed: the largest integer that every JSON reader keeps exactly.
-const MAX_REVISION: i64 = 1 << 53;
+const MAX_REVISION: i64 = crate::segment::MAX_REVISION;
 
 /// The metadata keys that a sender overwrites.
 const OVERWRITTEN: [&str; 3] = ["source", "created_at", KEY];

@@ -1,7 +1,8 @@
 //! `forget_memory`.
 
-use akosha_core::{MemoryId, SystemId};
-use akosha_store::{Forgotten, Store, StoreError};
+use akosha_core::{IngestionMethod, Invalid, MemoryId, Metadata, SystemId};
+use akosha_store::{Change, Forgotten, Op, Store, StoreError};
+use akosha_sync::segment::MAX_REVISION;
 use rmcp::RoleServer;
 use rmcp::model::ToolAnnotations;
 use rmcp::service::RequestContext;
@@ -27,6 +28,8 @@ pub(crate) struct ForgetArguments {
     /// Also remove the content and its history, everywhere it can be reached.
     #[serde(default, deserialize_with = "super::arguments::or_default")]
     erase: bool,
+    /// The revision of the deletion, set by another Akosha that pushes it; leave it out.
+    revision: Option<i64>,
 }
 
 /// What became of the memory.
@@ -116,7 +119,81 @@ remain. To correct a memory, store it again under the same memory_id instead.";
         let named = arguments.system_id.map(SystemId::try_from).transpose()?;
         let system_id = server.origin().target(named)?;
         let store = writable(server).await?;
-        blocking(move || forget(&store, &memory_id, system_id.as_ref(), arguments.erase)).await
+        let is_push = server.origin().is_http();
+        blocking(move || match (arguments.revision, system_id) {
+            (Some(revision), Some(system_id)) if is_push => {
+                let pushed = Pushed {
+                    memory_id,
+                    system_id,
+                    revision,
+                    erase: arguments.erase,
+                };
+                pushed.merge(&store)
+            }
+            (Some(_), _) => Err(Invalid::new(
+                "revision",
+                "is for pushes over HTTP, which name the system",
+            )
+            .into()),
+            (None, system_id) => Ok(forget(
+                &store,
+                &memory_id,
+                system_id.as_ref(),
+                arguments.erase,
+            )?),
+        })
+        .await
+    }
+}
+
+/// A deletion that another Akosha made and pushes.
+struct Pushed {
+    memory_id: MemoryId,
+    system_id: SystemId,
+    revision: i64,
+    erase: bool,
+}
+
+impl Pushed {
+    /// Merges the deletion under its own revision, so that a push may come twice, late, or before
+    /// the content that it deletes. Blocks.
+    fn merge(self, store: &Store) -> Result<ForgetAnswer, Failure> {
+        if !(1..=MAX_REVISION).contains(&self.revision) {
+            let reason = format!("is `{}`, expected 1 to {MAX_REVISION}", self.revision);
+            return Err(Invalid::new("revision", reason).into());
+        }
+        let now = store.sources().clock.now();
+        let change = Change {
+            seq: 0,
+            op: if self.erase { Op::Erase } else { Op::Forget },
+            system_id: self.system_id,
+            memory_id: self.memory_id,
+            revision: self.revision,
+            text: String::new(),
+            metadata: Metadata::default(),
+            embedding: None,
+            embedding_model: None,
+            created_at: now,
+            updated_at: now,
+            stored_at: now,
+            ingestion_method: IngestionMethod::HttpPush,
+        };
+        let merged = store.merge(std::slice::from_ref(&change), change.ingestion_method)?;
+        if self.erase
+            && let Err(error) = store.scrub()
+        {
+            tracing::warn!(%error, "what was erased is scrubbed by the next erasure");
+        }
+        Ok(ForgetAnswer {
+            memory_id: Some(change.memory_id.into()),
+            system_id: Some(change.system_id.into()),
+            forgotten: true,
+            erased: self.erase,
+            already: merged.skipped > 0,
+            revision: self.revision,
+            not_reached: Vec::new(),
+            problem: Problem::default(),
+        })
     }
 }
 
