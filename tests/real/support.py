@@ -42,6 +42,38 @@ def vector(seed):
     return [rng.uniform(-1.0, 1.0) for _ in range(DIM)]
 
 
+def watched(node, *args):
+    """Runs a command; returns its exit code, output, seconds and peak resident memory in bytes.
+
+    `ru_maxrss` would be that of this process where it is larger, so the peak is read while the
+    command runs.
+    """
+    log = node.folder / "stderr.log"
+    peak = 0
+    started = time.perf_counter()
+    with log.open("wb") as stderr, (node.folder / "stdout.log").open("w+b") as stdout:
+        process = subprocess.Popen(
+            node.command(*args), env=node.env(), stdout=stdout, stderr=stderr
+        )
+        while process.poll() is None:
+            peak = max(peak, memory_of(process.pid, "VmHWM"))
+            time.sleep(0.005)
+        seconds = time.perf_counter() - started
+        stdout.seek(0)
+        return process.returncode, stdout.read(), seconds, peak
+
+
+def memory_of(pid, field="VmRSS"):
+    """Returns a field of a process's memory in bytes, 0 where it has none any more."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
 def free_port():
     """Returns a port of loopback that nobody listens on now."""
     with socket.socket() as probe:

@@ -50,7 +50,7 @@ def inspect(request, transport, node):
             capture_output=True,
             text=True,
             timeout=60,
-            env=machine.env(),
+            env=machine.env(MCP_INSPECTOR_SECRET_STORE="memory"),
         )
         assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-4000:])
         try:
