@@ -70,13 +70,16 @@ fn collect(receiver: &Receiver<Vec<u8>>, deadline: Instant) -> Payload {
     let mut bytes = Vec::new();
     while bytes.len() <= MAX_BYTES {
         let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
         let Ok(chunk) = receiver.recv_timeout(left) else {
             break;
         };
+        // Only the new part is looked at: looking back over much white space each time is slow.
+        let may_be_whole = chunk.trim_ascii_end().ends_with(b"}");
         bytes.extend(chunk);
-        if bytes.trim_ascii_end().ends_with(b"}")
-            && let Some(payload) = Payload::parse(&bytes)
-        {
+        if may_be_whole && let Some(payload) = Payload::parse(&bytes) {
             return payload;
         }
     }
