@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Home, S3, Seed, Server, Vault, assert_same, dead_port};
+use crate::support::{Answer, DEAD_PORT, Home, S3, Seed, Server, Vault, assert_same};
 
 /// Whether a method can work now.
 #[derive(Debug, Clone, Copy)]
@@ -389,7 +389,7 @@ fn a_server_that_is_no_akosha_is_named() {
     let s3 = S3::start();
     for url in [
         format!("{}/mcp", s3.endpoint()),
-        format!("http://127.0.0.1:{}/mcp", dead_port()),
+        format!("http://127.0.0.1:{DEAD_PORT}/mcp"),
     ] {
         let home = Home::new("laptop").with("akosha_url", &url);
         home.store("m", "Stays here");

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Mcp, S3, dead_port, eventually, is_running, process, wait};
+use super::{DEAD_PORT, Mcp, S3, eventually, is_running, process, wait};
 
 /// Longest time that any command may take here.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -43,10 +43,7 @@ impl Home {
             settings: BTreeMap::new(),
         };
         home.with("system_id", system_id)
-            .with(
-                "akosha_url",
-                format!("http://127.0.0.1:{}/mcp", dead_port()),
-            )
+            .with("akosha_url", format!("http://127.0.0.1:{DEAD_PORT}/mcp"))
             .with("max_retries", "0")
             .with("retry_backoff_seconds", "0.1")
     }
