@@ -6,6 +6,11 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::{Store, StoreError, row};
 
+/// Which jobs are due at the time `?1`. One that is to wait for more than two hours was written
+/// under a wrong clock: no pause is that long.
+pub(crate) const IS_DUE: &str =
+    "state = 'pending' AND (not_before <= ?1 OR not_before > ?1 + 7200000000)";
+
 /// Finished jobs that are kept for the record.
 const KEPT_DONE: i64 = 100;
 
@@ -145,7 +150,7 @@ impl Store {
             let job = db.query_row_and_then(
                 &format!(
                     "SELECT {JOB} FROM jobs WHERE state = 'running' \
-                         OR (state = 'pending' AND not_before <= ?1) ORDER BY created_at LIMIT 1"
+                         OR ({IS_DUE}) ORDER BY created_at LIMIT 1"
                 ),
                 [now],
                 read_job,
@@ -170,10 +175,9 @@ impl Store {
         let now = self.now().timestamp_micros();
         self.db().read(|db| {
             Ok(db
-                .prepare_cached(
-                    "SELECT 1 FROM jobs WHERE state = 'running' \
-                     OR (state = 'pending' AND not_before <= ?1)",
-                )?
+                .prepare_cached(&format!(
+                    "SELECT 1 FROM jobs WHERE state = 'running' OR ({IS_DUE})"
+                ))?
                 .exists([now])?)
         })
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rusqlite::params;
 
+use crate::job::IS_DUE;
 use crate::{Store, StoreError};
 
 /// The claim on draining the queue of a home.
@@ -82,7 +83,7 @@ impl Lease {
         let now = self.store.now().timestamp_micros();
         self.store.db().write(|db| {
             let busy = db
-                .prepare_cached("SELECT 1 FROM jobs WHERE state = 'pending' AND not_before <= ?1")?
+                .prepare_cached(&format!("SELECT 1 FROM jobs WHERE {IS_DUE}"))?
                 .exists([now])?;
             if !busy {
                 db.execute(

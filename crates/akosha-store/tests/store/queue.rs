@@ -130,6 +130,17 @@ fn a_session_that_ends_during_a_sync_by_hand_keeps_its_job() {
 }
 
 #[test]
+fn a_pause_that_a_wrong_clock_wrote_is_not_waited_for() {
+    let store = store();
+    let job = store.enqueue(Trigger::SessionEnd, "{}").unwrap();
+    store.take_job().unwrap();
+    let in_a_year = time(START) + TimeDelta::days(365);
+    store.retry_job(&job, in_a_year, "away").unwrap();
+    assert!(store.has_due_job().unwrap());
+    assert_eq!(store.take_job().unwrap().unwrap().job_id, job);
+}
+
+#[test]
 fn the_job_that_waits_longest_comes_first() {
     let store = store();
     let mut queued = Vec::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use akosha_core::ErrorKind;
 use rmcp::model::{CallToolRequestParams, ClientConfig, Implementation, ProtocolVersion};
-use rmcp::service::{RoleClient, RunningService};
+use rmcp::service::{RoleClient, RunningService, ServiceError};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, StreamableHttpClientTransportConfig,
@@ -115,6 +115,9 @@ fn classify(url: &str, error: &(dyn Error + 'static), what: &str) -> SyncError {
         if current.is::<AuthRequiredError>() {
             kind = ErrorKind::Auth;
         }
+        if matches!(current.downcast_ref(), Some(ServiceError::McpError(_))) {
+            kind = ErrorKind::Data;
+        }
         let status = current
             .downcast_ref::<HttpStatusError>()
             .map(|error| error.status)
@@ -126,6 +129,9 @@ fn classify(url: &str, error: &(dyn Error + 'static), what: &str) -> SyncError {
             Some(401 | 403) => kind = ErrorKind::Auth,
             Some(404) => kind = ErrorKind::NotFound,
             Some(413) => kind = ErrorKind::Invalid,
+            Some(400..=499) if status != Some(408) && status != Some(429) => {
+                kind = ErrorKind::Data;
+            }
             _ => {}
         }
         cause = current.to_string();
@@ -135,6 +141,7 @@ fn classify(url: &str, error: &(dyn Error + 'static), what: &str) -> SyncError {
         ErrorKind::Auth => "set `akosha_token` to a token of that server",
         ErrorKind::NotFound => "set `akosha_url` to the server's MCP address, which ends in `/mcp`",
         ErrorKind::Invalid => "raise the body limit of the proxy before the server to 64 MiB",
+        ErrorKind::Data => "check that an akosha of this version runs there",
         _ => "start a server there: `akosha serve`, or set `akosha_url`",
     };
     SyncError::HttpSync {
