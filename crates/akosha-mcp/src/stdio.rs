@@ -1,6 +1,7 @@
 //! The server on standard input and output.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use akosha_store::StoreError;
 use rmcp::ServiceExt;
@@ -17,6 +18,9 @@ use crate::{AkoshaServer, BackgroundDrain as _, StoreHandle, watch_queue};
 
 /// Longest message in bytes: 64 MiB, as over HTTP.
 const MAX_LINE: usize = 64 << 20;
+
+/// How long the end of the input waits for a store that is still being opened.
+const OPENING: Duration = Duration::from_secs(1);
 
 /// Bytes that a pipe holds on Linux.
 const PIPE: usize = 64 << 10;
@@ -99,7 +103,8 @@ where
 /// Leaves what is due to the background: a sync whose call was cut off before it started one, or
 /// one that still runs here and that the client may kill in two seconds.
 async fn hand_over(store: &StoreHandle, background: Arc<OffPath>) {
-    let Some((store, _)) = store.opened_now() else {
+    // An input that ends at once may end before the store is open.
+    let Ok(Ok((store, _))) = tokio::time::timeout(OPENING, store.get()).await else {
         return;
     };
     let handed = blocking(move || {
