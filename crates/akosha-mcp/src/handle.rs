@@ -64,6 +64,12 @@ impl StoreHandle {
         self.inner.cell.initialized()
     }
 
+    /// Returns the store and its syncer where they are open, without waiting.
+    pub fn opened_now(&self) -> Option<(Store, Syncer)> {
+        let syncer = self.inner.cell.get()?;
+        Some((syncer.store().clone(), syncer.clone()))
+    }
+
     /// Starts opening in the background. Must be called within a runtime.
     pub fn warm_up(&self) {
         let handle = self.clone();
