@@ -17,7 +17,7 @@ const EVENTS: [&str; 6] = [
 fn session_start_prints_what_earlier_sessions_left() {
     let sandbox = Sandbox::new();
     sandbox.store("a", "the cache is keyed by tenant");
-    let input = r#"{"session_id": "s", "cwd": "/work/project", "source": "startup"}"#;
+    let input = r#"{"session_id": "s", "cwd": "/home/dev/project", "source": "startup"}"#;
     let run = sandbox.run_with(&["hook", "session-start"], input).ends(0);
     assert!(
         run.stdout.contains("the cache is keyed by tenant"),
