@@ -1,18 +1,22 @@
 //! Takes secrets out of what is about to be stored.
 
+mod custom;
 mod rule;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use aho_corasick::AhoCorasick;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use custom::CustomRule;
 use rule::{Find, RULES, Rule};
+
+pub use custom::BadRule;
 
 /// Most rounds over one text. Taking one secret out can lay another one open, so rounds go on
 /// until one finds nothing; texts need two.
@@ -24,32 +28,79 @@ const MARKER: &str = "[redacted:";
 static BUILT_IN: LazyLock<RuleSet> = LazyLock::new(|| RuleSet::new(RULES));
 
 /// Replaces `<private>…</private>` spans and well-known key patterns by markers such as
-/// `[redacted:private]` and `[redacted:github-token]`.
+/// `[redacted:private]` and `[redacted:github-token]`, and what the user's own rules find.
 ///
 /// A `<private>` that is not closed reaches to the end of the text. A text without secrets costs
 /// one scan. What was redacted once stays as it is when it is redacted again.
 #[derive(Clone)]
 pub struct Redactor {
     rules: &'static LazyLock<RuleSet>,
+    custom: Arc<[CustomRule]>,
 }
 
 impl Redactor {
     /// Creates the redactor with the built-in rules. Costs nothing: rules are compiled when a text
     /// first needs them, once per process.
     pub fn built_in() -> Self {
-        Self { rules: &BUILT_IN }
+        Self::with(Vec::new())
+    }
+
+    /// Creates the redactor with the built-in rules and those of a TOML file:
+    ///
+    /// ```
+    /// # use akosha_core::redact::Redactor;
+    /// let redactor = Redactor::with_rules("[[rule]]\nname = 'badge'\npattern = 'B-[0-9]{4}'")?;
+    /// let mut count = 0;
+    /// assert_eq!(redactor.redact("ask B-1234".into(), &mut count), "ask [redacted:badge]");
+    /// # Ok::<_, Vec<akosha_core::redact::BadRule>>(())
+    /// ```
+    ///
+    /// At most 100 rules. A name has 1 to 40 lower-case letters, digits and hyphens, a pattern at
+    /// most 2000 bytes, compiled at most 4 MiB. Where a pattern has a group `secret`, only that is
+    /// taken out. Patterns are those of the crate `regex`, which reads a text in linear time.
+    ///
+    /// # Errors
+    /// Names everything that is wrong, at least one thing.
+    pub fn with_rules(toml: &str) -> Result<Self, Vec<BadRule>> {
+        custom::parse(toml).map(Self::with)
+    }
+
+    fn with(custom: Vec<CustomRule>) -> Self {
+        Self {
+            rules: &BUILT_IN,
+            custom: custom.into(),
+        }
     }
 
     /// Returns `text` without secrets and adds how many were taken out to `count`.
     pub fn redact(&self, text: String, count: &mut usize) -> String {
         let mut text = text;
         for _ in 0..MAX_ROUNDS {
-            match self.rules.round(&text, count) {
+            let built_in = self.rules.round(&text, count);
+            match self.custom_round(built_in.as_deref().unwrap_or(&text), count) {
                 Some(redacted) => text = redacted,
-                None => break,
+                None => match built_in {
+                    Some(redacted) => text = redacted,
+                    None => break,
+                },
             }
         }
         text
+    }
+
+    /// Returns the text with what each of the user's rules finds replaced, or `None` where none
+    /// finds anything.
+    fn custom_round(&self, text: &str, count: &mut usize) -> Option<String> {
+        let mut redacted: Option<String> = None;
+        for rule in self.custom.iter() {
+            let text = redacted.as_deref().unwrap_or(text);
+            let secrets = rule.secrets(text);
+            if !secrets.is_empty() {
+                *count += secrets.len();
+                redacted = Some(replace(text, &secrets, &rule.name));
+            }
+        }
+        redacted
     }
 
     /// Returns `map` without secrets in any of its texts, at any depth, keys included, and adds
@@ -200,7 +251,23 @@ impl Rule {
 fn is_marker(text: &str) -> bool {
     text.strip_prefix(MARKER)
         .and_then(|rest| rest.strip_suffix(']'))
-        .is_some_and(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        .is_some_and(|name| {
+            name.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        })
+}
+
+/// Returns whether a text holds markers and white space and nothing else.
+pub(crate) fn is_nothing_else(text: &str) -> bool {
+    let mut rest = text.trim_start();
+    while let Some(after) = rest.find(']').map(|end| end + 1) {
+        let (marker, others) = rest.split_at(after);
+        if !is_marker(marker) {
+            return false;
+        }
+        rest = others.trim_start();
+    }
+    rest.is_empty()
 }
 
 /// Returns the spans between an opening tag and its closing one.
