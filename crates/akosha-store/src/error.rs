@@ -52,6 +52,9 @@ pub enum StoreError {
     /// Another process held the store for longer than the busy timeout.
     #[error("the store is busy: another process holds it for too long")]
     Busy,
+    /// Another process took over the work that this one had claimed.
+    #[error("another process of this home took over this sync")]
+    LeaseLost,
     /// A newer version wrote the store.
     #[error("the store has schema {found}, this version knows up to {known}")]
     NewerSchema {
@@ -74,7 +77,7 @@ impl StoreError {
         match self {
             Self::Invalid(_) | Self::Ambiguous { .. } => ErrorKind::Invalid,
             Self::NoMemory(_) => ErrorKind::NotFound,
-            Self::Busy => ErrorKind::Unavailable,
+            Self::Busy | Self::LeaseLost => ErrorKind::Unavailable,
             Self::Row(_) | Self::Damaged { .. } => ErrorKind::Data,
             Self::Home { .. }
             | Self::NotWritable { .. }
@@ -98,6 +101,9 @@ impl StoreError {
                 path.display()
             ),
             Self::Busy => "find what holds the store: `akosha status`, then repeat the call".into(),
+            Self::LeaseLost => {
+                "nothing is lost; it sends what is unsynced, see `akosha status`".into()
+            }
             Self::NewerSchema { .. } => {
                 "update akosha to the version that wrote it; nothing was changed".into()
             }

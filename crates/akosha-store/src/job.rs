@@ -103,6 +103,21 @@ pub struct Queue {
     pub last_success_at: Option<DateTime<Utc>>,
     /// What the last failure since then said.
     pub last_error: Option<String>,
+    /// The job that failed for good last.
+    pub parked_job: Option<Parked>,
+}
+
+/// A job that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// Its id.
+    pub job_id: JobId,
+    /// Why it failed.
+    pub error: String,
+    /// What to do about it, where that is known.
+    pub hint: Option<String>,
+    /// Since when it waits.
+    pub since: DateTime<Utc>,
 }
 
 impl Store {
@@ -146,7 +161,7 @@ impl Store {
     /// taken too.
     pub fn take_job(&self) -> Result<Option<Job>, StoreError> {
         let now = self.now().timestamp_micros();
-        self.db().write(|db| {
+        self.write_claimed(|db| {
             let job = db.query_row_and_then(
                 &format!(
                     "SELECT {JOB} FROM jobs WHERE state = 'running' \
@@ -198,7 +213,7 @@ impl Store {
     /// waited when it began: a push sends all that is unsynced. One that is due stays: a session
     /// that ended during the push may have made it due, with changes that the push has not seen.
     pub fn finish_job(&self, job_id: &JobId) -> Result<(), StoreError> {
-        self.db().write(|db| {
+        self.write_claimed(|db| {
             let now = self.now().timestamp_micros();
             db.execute(
                 "UPDATE jobs SET state = 'done', finished_at = ?2, error = NULL \
@@ -226,7 +241,7 @@ impl Store {
         not_before: DateTime<Utc>,
         error: &str,
     ) -> Result<(), StoreError> {
-        self.db().write(|db| {
+        self.write_claimed(|db| {
             let newer: Option<String> = db
                 .query_row(
                     "SELECT newer.job_id FROM jobs AS failed JOIN jobs AS newer \
@@ -255,15 +270,20 @@ impl Store {
     }
 
     /// Parks a job that failed for good. It takes the place of the one that was parked before:
-    /// both stand for all that is unsynced.
-    pub fn park_job(&self, job_id: &JobId, error: &str) -> Result<(), StoreError> {
+    /// both stand for all that is unsynced. `hint` is what a person can do about it.
+    pub fn park_job(
+        &self,
+        job_id: &JobId,
+        error: &str,
+        hint: Option<&str>,
+    ) -> Result<(), StoreError> {
         let now = self.now().timestamp_micros();
-        self.db().write(|db| {
+        self.write_claimed(|db| {
             db.execute("DELETE FROM jobs WHERE state = 'parked'", [])?;
             db.execute(
                 "UPDATE jobs SET state = 'parked', attempts = attempts + 1, finished_at = ?2, \
-                 error = ?3 WHERE job_id = ?1",
-                params![job_id.as_str(), now, error],
+                 error = ?3, hint = ?4 WHERE job_id = ?1",
+                params![job_id.as_str(), now, error, hint],
             )?;
             Ok(())
         })
@@ -305,12 +325,21 @@ impl Store {
                     |row| row.get(0),
                 )
                 .optional()?;
+            let parked_job = db
+                .prepare_cached(
+                    "SELECT job_id, error, hint, finished_at FROM jobs WHERE state = 'parked' \
+                     ORDER BY finished_at DESC LIMIT 1",
+                )?
+                .query_and_then([], read_parked)?
+                .next()
+                .transpose()?;
             Ok(Queue {
                 pending: count("pending")?,
                 running: count("running")?,
                 parked: count("parked")?,
                 last_success_at: last_success.map(row::from_micros).transpose()?,
                 last_error,
+                parked_job,
             })
         })
     }
@@ -348,6 +377,15 @@ fn insert_job(
         ],
     )?;
     Ok(())
+}
+
+fn read_parked(row: &Row<'_>) -> Result<Parked, StoreError> {
+    Ok(Parked {
+        job_id: JobId::try_from(row.get::<_, String>(0)?).map_err(row::damaged)?,
+        error: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+        hint: row.get(2)?,
+        since: row::time(row, 3)?,
+    })
 }
 
 fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {

@@ -1,8 +1,9 @@
 //! Leases: a claim of one process on a piece of work, which ends by itself when the process dies.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::params;
+use rusqlite::{Connection, Transaction, params};
 
 use crate::job::IS_DUE;
 use crate::{Store, StoreError};
@@ -25,7 +26,62 @@ pub struct Lease {
     ttl: Duration,
 }
 
+/// Proof of a claim, to be checked in the transaction that writes under it: who lost the claim,
+/// for example because the machine slept, writes nothing any more.
+#[derive(Debug, Clone)]
+pub struct Fence {
+    name: &'static str,
+    holder: String,
+}
+
+impl Fence {
+    /// Refuses where another holder has the claim, or nobody.
+    pub(crate) fn check(&self, db: &Connection) -> Result<(), StoreError> {
+        let held = db
+            .prepare_cached("SELECT 1 FROM leases WHERE name = ?1 AND holder = ?2")?
+            .exists([self.name, &self.holder])?;
+        if held {
+            Ok(())
+        } else {
+            Err(StoreError::LeaseLost)
+        }
+    }
+}
+
 impl Store {
+    /// Returns a handle of this store for work under a claim: what it writes about pushes and
+    /// queued jobs is refused once the claim is lost.
+    #[must_use]
+    pub fn under(&self, fence: &Fence) -> Self {
+        Self {
+            fence: Some(Arc::new(fence.clone())),
+            ..self.clone()
+        }
+    }
+
+    /// Fails where this handle works under a claim that is lost. Others may take the claim at any
+    /// moment after, so this is for what cannot be undone, not in place of a transaction.
+    pub fn check_claim(&self) -> Result<(), StoreError> {
+        match &self.fence {
+            Some(fence) => self.db().read(|db| fence.check(db)),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs `work` as [`Connections::write`](crate::connection::Connections::write) does, where
+    /// the claim of this handle still holds.
+    pub(crate) fn write_claimed<T>(
+        &self,
+        mut work: impl FnMut(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.db().write(|db| {
+            if let Some(fence) = &self.fence {
+                fence.check(db)?;
+            }
+            work(db)
+        })
+    }
+
     /// Claims `name` for `ttl` (at most 10 minutes), or returns `None` where another holder's
     /// claim has not expired.
     pub fn try_lease(
@@ -40,6 +96,16 @@ impl Store {
             ttl: ttl.min(LONGEST),
         };
         Ok(lease.renew()?.then_some(lease))
+    }
+
+    /// Returns whether somebody holds an unexpired claim on `name`.
+    pub fn is_claimed(&self, name: &'static str) -> Result<bool, StoreError> {
+        let now = self.now().timestamp_micros();
+        self.db().read(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT 1 FROM leases WHERE name = ?1 AND expires_at > ?2")?;
+            Ok(statement.exists(params![name, now])?)
+        })
     }
 }
 
@@ -59,6 +125,14 @@ impl Lease {
             )?;
             Ok(taken == 1)
         })
+    }
+
+    /// Returns the proof of this claim.
+    pub fn fence(&self) -> Fence {
+        Fence {
+            name: self.name,
+            holder: self.holder.clone(),
+        }
     }
 
     /// Returns how long the claim lasts without renewal.

@@ -10,6 +10,7 @@
 
 mod change;
 mod connection;
+mod dispute;
 mod error;
 mod home;
 mod job;
@@ -18,13 +19,17 @@ mod ledger;
 mod memories;
 mod merge;
 mod outbox;
+mod push;
 mod query;
+mod refused;
 mod row;
 mod schema;
 mod scrub;
 mod search;
 mod stats;
+mod unsent;
 mod words;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,17 +38,21 @@ use akosha_core::config::Durability;
 use akosha_core::{Sources, SystemId, WriterId};
 
 pub use change::{Change, Op};
+pub use dispute::Dispute;
 pub use error::StoreError;
 pub use home::Home;
-pub use job::{Job, JobState, Queue, Trigger};
-pub use lease::{DRAIN_LEASE, DRAIN_NEXT_LEASE, Lease};
+pub use job::{Job, JobState, Parked, Queue, Trigger};
+pub use lease::{DRAIN_LEASE, DRAIN_NEXT_LEASE, Fence, Lease};
 pub use ledger::{Conflict, Quarantined, UploadOutcome};
 pub use memories::{Forgotten, Stored};
 pub use merge::Merged;
-pub use outbox::{PushIntent, PushState, Rejected, Target, Unsynced};
+pub use outbox::Unsynced;
+pub use push::{Begun, PushIntent, PushState, Target};
 pub use query::{Filter, Page, PageRequest};
+pub use refused::Rejected;
 pub use search::{Hit, Missing, SearchMode, SearchOutcome, SearchQuery};
 pub use stats::Stats;
+pub use writer::Claim;
 
 use connection::Connections;
 
@@ -80,6 +89,8 @@ impl StoreOptions {
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// The claim under which this handle writes about pushes and queued jobs.
+    fence: Option<Arc<Fence>>,
 }
 
 #[derive(Debug)]
@@ -113,6 +124,7 @@ impl Store {
                 writer_id,
                 connections,
             }),
+            fence: None,
         })
     }
 

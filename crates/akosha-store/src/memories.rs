@@ -2,9 +2,9 @@
 
 use akosha_core::{IngestionMethod, Memory, MemoryId, Metadata, NewMemory, SystemId};
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, Transaction, params};
 
-use crate::{Change, Op, Store, StoreError, row, scrub};
+use crate::{Change, Op, Store, StoreError, push, row, scrub};
 
 /// What became of a memory that was given to the store.
 #[derive(Debug, Clone, PartialEq)]
@@ -302,7 +302,8 @@ impl Store {
     }
 }
 
-fn next_revision(head: &Change) -> Result<i64, StoreError> {
+/// Returns the revision that follows.
+pub(crate) fn next_revision(head: &Change) -> Result<i64, StoreError> {
     head.revision.checked_add(1).ok_or_else(|| {
         StoreError::Row(format!(
             "nothing can follow revision {} of memory `{}`",
@@ -393,14 +394,10 @@ fn was_pushed(
     system_id: &SystemId,
     memory_id: &MemoryId,
 ) -> Result<bool, StoreError> {
-    let pushed: Option<i64> = db
-        .query_row(
-            "SELECT 1 FROM changes AS c JOIN pushes AS p ON p.system_id = c.system_id \
-             WHERE c.system_id = ?1 AND c.memory_id = ?2 AND c.op = 'put' \
-             AND c.seq <= max(p.acked_seq, coalesce(p.intent_to_seq, 0)) LIMIT 1",
-            [system_id.as_str(), memory_id.as_str()],
-            |row| row.get(0),
-        )
-        .optional()?;
-    Ok(pushed.is_some())
+    let sent = push::sent_up_to(db, system_id)?;
+    let mut statement = db.prepare_cached(
+        "SELECT 1 FROM changes WHERE system_id = ?1 AND memory_id = ?2 AND op = 'put' \
+         AND seq <= ?3",
+    )?;
+    Ok(statement.exists(params![system_id.as_str(), memory_id.as_str(), sent])?)
 }

@@ -103,7 +103,7 @@ impl Store {
 
 /// Orders the changes of one key: the greatest is what readers see. It depends on nothing but
 /// what [`is_same`] compares, so that all stores agree whatever they met first.
-fn rank(change: &Change) -> (i64, Op, &str, String) {
+pub(crate) fn rank(change: &Change) -> (i64, Op, &str, String) {
     (
         change.revision,
         change.op,
@@ -112,7 +112,7 @@ fn rank(change: &Change) -> (i64, Op, &str, String) {
     )
 }
 
-fn is_same(one: &Change, other: &Change) -> bool {
+pub(crate) fn is_same(one: &Change, other: &Change) -> bool {
     one.op == other.op && one.text == other.text && one.metadata == other.metadata
 }
 

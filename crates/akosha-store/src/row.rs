@@ -105,15 +105,46 @@ pub(crate) fn insert(
             embedding.to_le_bytes()
         ])?;
     }
-    if is_head && change.op == Op::Put {
+    if is_head {
+        index(db, seq, change)?;
+    }
+    Ok(seq)
+}
+
+/// Makes the words of a change findable, where it has any.
+fn index(db: &Transaction<'_>, seq: i64, change: &Change) -> Result<(), StoreError> {
+    if change.op == Op::Put {
         db.prepare_cached("INSERT INTO words (rowid, text, labels) VALUES (?1, ?2, ?3)")?
             .execute(params![
                 seq,
                 words::spaced(&change.text),
-                words::spaced(&labels(metadata))
+                words::spaced(&labels(&change.metadata))
             ])?;
     }
-    Ok(seq)
+    Ok(())
+}
+
+/// Makes a row that is in history what readers see; its key has no other such row.
+pub(crate) fn promote(db: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
+    for statement in [
+        "UPDATE changes SET is_head = 1 WHERE seq = ?1",
+        "UPDATE vectors SET is_head = 1 WHERE seq = ?1",
+    ] {
+        db.prepare_cached(statement)?.execute([change.seq])?;
+    }
+    index(db, change.seq, change)
+}
+
+/// Deletes the row at `seq`, from history too.
+pub(crate) fn remove(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
+    for statement in [
+        "DELETE FROM words WHERE rowid = ?1",
+        "DELETE FROM vectors WHERE seq = ?1",
+        "DELETE FROM changes WHERE seq = ?1",
+    ] {
+        db.prepare_cached(statement)?.execute([seq])?;
+    }
+    Ok(())
 }
 
 /// Takes the row at `seq` out of what readers see; it stays in history.

@@ -6,7 +6,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use crate::StoreError;
 
 /// Step `n` takes a file from schema `n` to `n + 1`. Steps that shipped never change.
-const STEPS: &[&str] = &[include_str!("schema/001_first.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/001_first.sql"),
+    include_str!("schema/002_sync.sql"),
+];
 
 /// Brings the file to the newest schema.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -112,7 +112,7 @@ impl Syncer {
             }
             (Some(_), Some(error)) => {
                 tracing::error!(job = %job.job_id, error, "the sync is parked");
-                store.park_job(&job.job_id, &error)
+                store.park_job(&job.job_id, &error, report.hint.as_deref())
             }
         })
         .await

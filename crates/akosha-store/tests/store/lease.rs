@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use akosha_store::{DRAIN_LEASE, DRAIN_NEXT_LEASE, Trigger};
+use akosha_store::{DRAIN_LEASE, DRAIN_NEXT_LEASE, PushIntent, StoreError, Target, Trigger};
 
-use crate::support::store;
+use crate::support::{START, store, system, time};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -100,4 +100,68 @@ fn of_many_threads_one_gets_the_claim() {
         threads.into_iter().map(|t| t.join().unwrap()).sum()
     });
     assert_eq!(got, 1);
+}
+
+#[test]
+fn who_lost_the_claim_writes_nothing_about_pushes_and_jobs() {
+    let store = store();
+    let (target, here) = (Target::new("cloud", "s3://b"), system("here"));
+    let intent = PushIntent {
+        upload_id: "u1".parse().unwrap(),
+        to_seq: 7,
+        at: time(START),
+    };
+    let job = store.enqueue(Trigger::SessionEnd, "{}").unwrap();
+    let first = store.try_lease(DRAIN_LEASE, MINUTE).unwrap().unwrap();
+    let asleep = store.under(&first.fence());
+    asleep.check_claim().unwrap();
+    asleep.begin_push(&target, &here, &intent).unwrap();
+    assert_eq!(asleep.take_job().unwrap().unwrap().job_id, job);
+
+    // The machine slept, and another process took over and began anew.
+    store.pass(61);
+    let other = store.again();
+    let second = other.try_lease(DRAIN_LEASE, MINUTE).unwrap().unwrap();
+    let awake = other.under(&second.fence());
+    awake.abandon_push(&target, &here).unwrap();
+    let newer = PushIntent {
+        upload_id: "u2".parse().unwrap(),
+        ..intent.clone()
+    };
+    awake.begin_push(&target, &here, &newer).unwrap();
+    let before = store.push_state(&target, &here).unwrap();
+    let upload = &intent.upload_id;
+    let refused = [
+        asleep.check_claim(),
+        asleep.begin_push(&target, &here, &intent),
+        asleep.abandon_push(&target, &here),
+        asleep.ack_push(&target, &here, Some(upload), 7),
+        asleep.adopt(&target, &here, upload, 3, true),
+        asleep.resume_push(&target, &here, &intent, 3, true),
+        asleep.reset_push(&target, &here),
+        asleep.move_unsent(&here, &system("other")).map(drop),
+        asleep.dispute(&target, &here, Some(1), "m", "h"),
+        asleep.finish_job(&job),
+        asleep.park_job(&job, "failed", None),
+        asleep.retry_job(&job, time(START), "failed"),
+        asleep.take_job().map(drop),
+    ];
+    for (at, result) in refused.into_iter().enumerate() {
+        assert!(
+            matches!(result, Err(StoreError::LeaseLost)),
+            "{at}: {result:?}"
+        );
+    }
+    assert_eq!(store.push_state(&target, &here).unwrap(), before);
+    assert_eq!(before.intent, Some(newer));
+    assert_eq!(store.queue().unwrap().running, 1);
+
+    // One that was given back is lost as well.
+    awake.ack_push(&target, &here, None, 7).unwrap();
+    second.release().unwrap();
+    assert!(matches!(
+        awake.ack_push(&target, &here, None, 9),
+        Err(StoreError::LeaseLost)
+    ));
+    assert_eq!(store.push_state(&target, &here).unwrap().acked_seq, 7);
 }

@@ -9,6 +9,7 @@
 )]
 
 mod damage;
+mod dispute;
 mod forget;
 mod lease;
 mod ledger;
@@ -21,3 +22,5 @@ mod queue;
 mod search;
 mod search_text;
 mod support;
+mod unsent;
+mod upgrade;

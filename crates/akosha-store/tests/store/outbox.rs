@@ -107,6 +107,53 @@ fn who_adopts_gives_up_what_was_begun_and_may_have_to_send_all_again() {
 }
 
 #[test]
+fn uploads_that_were_begun_here_are_known_whatever_the_address() {
+    let store = store();
+    let (old, new) = (
+        Target::new("cloud", "file:///a"),
+        Target::new("cloud", "file:///b"),
+    );
+    let here = system("here");
+    let intent = |name: &str, to_seq| PushIntent {
+        upload_id: upload(name),
+        to_seq,
+        at: time(START),
+    };
+    assert_eq!(store.begun(&here, &upload("u1")).unwrap(), None);
+    store.begin_push(&old, &here, &intent("u1", 9)).unwrap();
+    store.begin_push(&old, &here, &intent("u1", 7)).unwrap();
+    store.ack_push(&old, &here, Some(&upload("u1")), 7).unwrap();
+    let begun = store.begun(&here, &upload("u1")).unwrap().unwrap();
+    assert_eq!((begun.epoch, begun.intent.clone()), (0, intent("u1", 7)));
+    assert_eq!(store.begun(&system("there"), &upload("u1")).unwrap(), None);
+
+    store
+        .resume_push(&new, &here, &begun.intent, 0, true)
+        .unwrap();
+    let state = store.push_state(&new, &here).unwrap();
+    assert_eq!(
+        (state.acked_seq, state.last_upload_id),
+        (7, Some(upload("u1")))
+    );
+    assert_eq!(state.verified_at, Some(time(START)));
+    // What an adoption found as the newest is this store's from then on.
+    store
+        .adopt(&new, &here, &upload("theirs"), 2, true)
+        .unwrap();
+    let taken = store.begun(&here, &upload("theirs")).unwrap().unwrap();
+    assert_eq!((taken.epoch, taken.intent.to_seq), (2, 7));
+    // One that is damaged there is gone on from, and everything is sent anew.
+    store
+        .resume_push(&new, &here, &taken.intent, 2, false)
+        .unwrap();
+    let state = store.push_state(&new, &here).unwrap();
+    assert_eq!(
+        (state.acked_seq, state.epoch, state.verified_at),
+        (0, 2, None)
+    );
+}
+
+#[test]
 fn what_is_unsynced_is_counted_since_the_acknowledged_change() {
     let store = store();
     let target = Target::new("cloud", "s3://b");

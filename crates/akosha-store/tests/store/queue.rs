@@ -160,17 +160,28 @@ fn a_job_that_fails_for_good_is_shown_until_one_succeeds() {
     let store = store();
     let first = store.enqueue(Trigger::SessionEnd, "{}").unwrap();
     store.take_job().unwrap();
-    store.park_job(&first, "access denied").unwrap();
+    store.park_job(&first, "access denied", None).unwrap();
     assert!(!store.has_due_job().unwrap());
     assert_eq!(store.next_due().unwrap(), None);
     let second = store.enqueue(Trigger::SessionEnd, "{}").unwrap();
     assert_ne!(first, second);
     store.take_job().unwrap();
-    store.park_job(&second, "denied again").unwrap();
+    store
+        .park_job(&second, "denied again", Some("mend it"))
+        .unwrap();
     let queue = store.queue().unwrap();
     assert_eq!(
         (queue.parked, queue.last_error.as_deref()),
         (1, Some("denied again"))
+    );
+    let parked = queue.parked_job.unwrap();
+    assert_eq!(
+        (&parked.job_id, parked.error.as_str()),
+        (&second, "denied again")
+    );
+    assert_eq!(
+        (parked.hint.as_deref(), parked.since),
+        (Some("mend it"), time(START))
     );
     assert_eq!(store.job(&first).unwrap(), None);
     store.pass(1);
