@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::StoreHandle;
 use crate::handle::blocking;
@@ -17,39 +16,14 @@ const LEAST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Starts what works through the queue: a detached child of a stdio server, a task of `serve`.
 pub trait BackgroundDrain: Send + Sync {
-    /// Starts it and returns at once. May block for as long as starting a process takes. Called
-    /// again while one works, it does no harm.
+    /// Starts it and returns when it is on its way, so that a process killed right after leaves it
+    /// running. May block for as long as starting a process takes. Called again while one works,
+    /// it does no harm.
     fn start(&self);
-}
 
-/// Starts another one off the request path: starting a process takes milliseconds, and what is
-/// queued is durable without it.
-pub(crate) struct OffPath {
-    inner: Arc<dyn BackgroundDrain>,
-    starts: TaskTracker,
-}
-
-impl OffPath {
-    /// Creates the starter of `inner`.
-    pub(crate) fn new(inner: Arc<dyn BackgroundDrain>) -> Self {
-        Self {
-            inner,
-            starts: TaskTracker::new(),
-        }
-    }
-
-    /// Waits until what was asked to start has started.
-    pub(crate) async fn settle(&self) {
-        self.starts.close();
-        self.starts.wait().await;
-    }
-}
-
-impl BackgroundDrain for OffPath {
-    fn start(&self) {
-        let inner = Arc::clone(&self.inner);
-        // Owned by the tracker: the end of input waits for it.
-        drop(self.starts.spawn_blocking(move || inner.start()));
+    /// Returns whether what was started still works. Where that cannot be told, it does not.
+    fn is_at_work(&self) -> bool {
+        false
     }
 }
 

@@ -11,7 +11,6 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use crate::background::OffPath;
 use crate::{BackgroundDrain, Origin, StoreHandle, prompts, resources, tools};
 
 /// What an assistant is told when it connects, at most 2 KB.
@@ -40,7 +39,7 @@ pub struct AkoshaServer {
 
 struct Inner {
     store: StoreHandle,
-    background: Arc<OffPath>,
+    background: Arc<dyn BackgroundDrain>,
     origin: Origin,
     project: Mutex<Option<String>>,
 }
@@ -52,7 +51,7 @@ impl AkoshaServer {
         Self {
             inner: Arc::new(Inner {
                 store,
-                background: Arc::new(OffPath::new(background)),
+                background,
                 origin,
                 project: Mutex::default(),
             }),
@@ -64,7 +63,7 @@ impl AkoshaServer {
         &self.inner.store
     }
 
-    pub(crate) fn background(&self) -> &Arc<OffPath> {
+    pub(crate) fn background(&self) -> &Arc<dyn BackgroundDrain> {
         &self.inner.background
     }
 

@@ -4,7 +4,7 @@
 use akosha_core::{
     IngestionMethod, JobId, MemoryId, MemoryInput, NewMemory, SystemId, content_sha256,
 };
-use akosha_store::Trigger;
+use akosha_store::{DRAIN_LEASE, Trigger};
 use akosha_sync::{SyncError, SyncRequest, Syncer};
 use serde_json::{Map, Value};
 
@@ -136,7 +136,12 @@ pub(crate) fn enqueue(
     background: &dyn BackgroundDrain,
 ) -> Result<JobId, SyncError> {
     let job_id = syncer.enqueue(trigger, request)?;
-    background.start();
+    // Who drains looks for jobs in the transaction that ends the claim, so one that is at work and
+    // holds it meets this job.
+    let is_met = background.is_at_work() && syncer.store().is_claimed(DRAIN_LEASE)?;
+    if !is_met {
+        background.start();
+    }
     Ok(job_id)
 }
 

@@ -11,10 +11,9 @@ use rmcp::transport::stdio_pipes;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio_util::sync::CancellationToken;
 
-use crate::background::OffPath;
 use crate::end_of_input::EndOfInput;
 use crate::handle::blocking;
-use crate::{AkoshaServer, BackgroundDrain as _, StoreHandle, watch_queue};
+use crate::{AkoshaServer, BackgroundDrain, StoreHandle, watch_queue};
 
 /// Longest message in bytes: 64 MiB, as over HTTP.
 const MAX_LINE: usize = 64 << 20;
@@ -96,13 +95,12 @@ where
     watch.await?;
     ended.cancel();
     handing.await?;
-    background.settle().await;
     outcome
 }
 
 /// Leaves what is due to the background: a sync whose call was cut off before it started one, or
 /// one that still runs here and that the client may kill in two seconds.
-async fn hand_over(store: &StoreHandle, background: Arc<OffPath>) {
+async fn hand_over(store: &StoreHandle, background: Arc<dyn BackgroundDrain>) {
     // An input that ends at once may end before the store is open.
     let Ok(Ok((store, _))) = tokio::time::timeout(OPENING, store.get()).await else {
         return;

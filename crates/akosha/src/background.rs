@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use akosha_mcp::BackgroundDrain;
@@ -18,6 +20,8 @@ use crate::failure::Failure;
 pub(crate) struct DetachedDrain {
     home: PathBuf,
     config: Option<PathBuf>,
+    /// Children that were started here and have not ended.
+    children: Arc<AtomicUsize>,
 }
 
 impl DetachedDrain {
@@ -26,6 +30,7 @@ impl DetachedDrain {
         Ok(Self {
             home: context.home()?.root().to_owned(),
             config: context.named_config().map(Path::to_owned),
+            children: Arc::default(),
         })
     }
 
@@ -39,16 +44,23 @@ impl DetachedDrain {
         #[cfg(unix)]
         command.wrap(process_wrap::std::ProcessSession);
         let mut child = command.spawn()?;
+        let children = Arc::clone(&self.children);
+        children.fetch_add(1, Ordering::SeqCst);
         // A process that lives on has to take note of the child's end, or a zombie stays. One
         // that ends now leaves that to the system.
-        thread::Builder::new()
+        let reaper = thread::Builder::new()
             .name("drain-reaper".into())
             .stack_size(64 << 10)
             .spawn(move || {
                 if let Err(error) = child.wait() {
                     tracing::debug!(%error, "the drain child was lost");
                 }
-            })?;
+                children.fetch_sub(1, Ordering::SeqCst);
+            });
+        if reaper.is_err() {
+            self.children.fetch_sub(1, Ordering::SeqCst);
+        }
+        reaper?;
         Ok(())
     }
 
@@ -76,6 +88,10 @@ impl BackgroundDrain for DetachedDrain {
         if let Err(error) = self.spawn() {
             tracing::warn!(%error, "the queued sync waits for the next start of akosha");
         }
+    }
+
+    fn is_at_work(&self) -> bool {
+        self.children.load(Ordering::SeqCst) > 0
     }
 }
 
