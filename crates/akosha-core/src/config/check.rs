@@ -2,6 +2,7 @@
 //! phrase that continues a sentence starting with the setting.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use croner::parser::{CronParser, Seconds, Year};
 use url::{Host, Url};
@@ -93,6 +94,16 @@ pub(super) fn schedule(text: &str) -> Checked {
         Ok(_) => Ok(text.trim().to_owned()),
         Err(_) => Err(wrong.into()),
     }
+}
+
+/// Checks the whole path of a file; empty is allowed.
+pub(super) fn file_path(text: &str) -> Checked {
+    let path = Path::new(text);
+    let is_whole = path.is_absolute() && path.file_name().is_some();
+    if !text.is_empty() && !is_whole || text.chars().any(char::is_control) {
+        return Err("must be the whole path of a file".into());
+    }
+    Ok(text.to_owned())
 }
 
 /// Checks a secret: what can go into an HTTP header; empty is allowed.

@@ -5,7 +5,9 @@
 use serde_json::Value;
 
 use super::kind::{Check, Given, Kind, Place};
-use super::{Compression, Config, ConfigSource, Durability, Encryption, ForceMethod, check, error};
+use super::{
+    Compression, Config, ConfigSource, Durability, Encryption, ForceMethod, check, error, redaction,
+};
 
 /// How many rows at the top are the main settings, which `akosha_sync_status` tells.
 pub(super) const MAIN: usize = 13;
@@ -225,6 +227,11 @@ pub(super) static FIELDS: &[Field] = &[
             at: place!(shutdown_grace),
         },
     ),
+    Field::new(
+        redaction::KEY,
+        text(check::file_path, place!(redaction_rules)),
+    )
+    .hint("give the whole path of a file, such as `/home/me/redaction.toml`"),
     Field::new("files", Kind::Paths(place!(files)))
         .hint("write for example `files = [\"/srv/notes.db\"]`")
         .later(),

@@ -9,6 +9,7 @@ use super::field::FIELDS;
 use super::file::{self, ConfigFile};
 use super::loader::Loader;
 use super::{Config, ConfigError, ConfigSource, Environment};
+use crate::redact::Redactor;
 
 /// A setting as `config show` lists it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,6 +34,10 @@ pub struct LoadedConfig {
     pub shown: BTreeMap<&'static str, Shown>,
     /// Whether [`Config::system_id`] is what the user wants it to be.
     pub system_id_known: bool,
+    /// Takes secrets out of all that is stored, by the built-in rules and the user's own.
+    pub redactor: Redactor,
+    /// Whether [`LoadedConfig::redactor`] has all the rules that the user wants.
+    pub redaction_known: bool,
 }
 
 impl LoadedConfig {
@@ -61,6 +66,8 @@ impl LoadedConfig {
             errors: Vec::new(),
             warnings: Vec::new(),
             system_id_known: true,
+            redactor: Redactor::built_in(),
+            redaction_known: true,
         }
     }
 
@@ -68,9 +75,11 @@ impl LoadedConfig {
     ///
     /// They may not where that id is only a stand-in: nothing usable names one, the value given
     /// breaks the rule, or the file that may name it cannot be read. A memory stored then would
-    /// belong to a wrong system for good. Other errors stop sync, never remembering.
+    /// belong to a wrong system for good. Nor may they where a redaction rule is wrong, or the
+    /// file that may name the rules cannot be read: what was to be taken out would be stored, and
+    /// synced. Other errors stop sync, never remembering.
     pub fn writes_allowed(&self) -> bool {
-        self.system_id_known
+        self.system_id_known && self.redaction_known
     }
 
     /// Reads the layers with a file that was read before.

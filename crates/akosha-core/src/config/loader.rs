@@ -8,9 +8,10 @@ use super::field::{self, FIELDS, Field, RETENTION};
 use super::file::ConfigFile;
 use super::kind::Given;
 use super::{Config, ConfigError, ConfigSource, Environment, LoadedConfig, Shown};
-use super::{error, suggest, together};
+use super::{error, redaction, suggest, together};
 use crate::SystemId;
 use crate::error::quote;
+use crate::redact::Redactor;
 
 /// Names of hosts that have no name of their own, as ids.
 const PLACEHOLDERS: [&str; 6] = [
@@ -39,6 +40,7 @@ pub(super) struct Loader<'a> {
     errors: Vec<ConfigError>,
     warnings: Vec<String>,
     system_id_known: bool,
+    redaction_known: bool,
 }
 
 impl<'a> Loader<'a> {
@@ -55,6 +57,7 @@ impl<'a> Loader<'a> {
             sources: BTreeMap::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
+            redaction_known: true,
         }
     }
 
@@ -85,8 +88,10 @@ impl<'a> Loader<'a> {
 
     pub(super) fn set(&mut self, field: &'static Field, given: Given<'_>, source: ConfigSource) {
         let result = field.kind.set(&mut self.config, given);
-        if field.name == "system_id" {
-            self.system_id_known = result.is_ok();
+        match field.name {
+            "system_id" => self.system_id_known = result.is_ok(),
+            redaction::KEY => self.redaction_known = result.is_ok(),
+            _ => {}
         }
         match result {
             Ok(()) => {
@@ -102,9 +107,10 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Notes that the file, which may name a `system_id`, cannot be read.
+    /// Notes that the file, which may name a `system_id` and redaction rules, cannot be read.
     pub(super) fn file_failed(&mut self, error: ConfigError) {
         self.system_id_known = false;
+        self.redaction_known = false;
         self.errors.push(error);
     }
 
@@ -247,8 +253,10 @@ impl<'a> Loader<'a> {
     fn unknown(&mut self, key: &str, given: Given<'_>, source: ConfigSource) {
         let names = FIELDS.iter().map(|field| field.name).chain(["retention"]);
         let meant = suggest::nearest(key.rsplit('.').next().unwrap_or(key), names);
-        if meant == Some("system_id") {
-            self.system_id_known = false;
+        match meant {
+            Some("system_id") => self.system_id_known = false,
+            Some(redaction::KEY) => self.redaction_known = false,
+            _ => {}
         }
         let secret = meant.and_then(field::find).is_some_and(Field::is_secret)
             || SECRET_WORDS
@@ -282,6 +290,7 @@ impl<'a> Loader<'a> {
     /// Checks what concerns more than one setting and says what has no effect.
     pub(super) fn finish(mut self) -> LoadedConfig {
         together::check(&mut self);
+        let redactor = redaction::read(&mut self);
         let fallback = Config::fallback();
         let mut shown = BTreeMap::new();
         for field in FIELDS {
@@ -299,6 +308,8 @@ impl<'a> Loader<'a> {
             warnings: self.warnings,
             shown,
             system_id_known: self.system_id_known,
+            redaction_known: self.redaction_known && redactor.is_some(),
+            redactor: redactor.unwrap_or_else(Redactor::built_in),
         }
     }
 }

@@ -14,6 +14,7 @@ mod file;
 mod kind;
 mod load;
 mod loader;
+mod redaction;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -98,6 +99,8 @@ pub struct Config {
     pub durability: Durability,
     /// Longest time that a stopping server drains, 0 to 600 s.
     pub shutdown_grace: Duration,
+    /// Path of the file with the user's own redaction rules; empty where there is none.
+    pub redaction_rules: String,
 
     /// Files that are synced beside the memories; `None` means Session-Buddy's two databases where
     /// they exist. No effect in this version, like all that follow.
@@ -156,6 +159,7 @@ impl Config {
             compression: Compression::Zstd,
             durability: Durability::Full,
             shutdown_grace: Duration::from_secs(30),
+            redaction_rules: String::new(),
             files: None,
             encryption: Encryption::Off,
             sync_schedule: String::new(),

@@ -4,6 +4,7 @@ mod aliases;
 mod documents;
 mod file_on_disk;
 mod layers;
+mod redaction;
 mod rules;
 mod secrets;
 

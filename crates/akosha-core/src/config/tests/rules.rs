@@ -121,6 +121,11 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("durability", &["\"full\"", "\"process\""], &["\"none\""]),
     ("shutdown_grace_seconds", &["0", "600"], &["601", "-1"]),
     (
+        "redaction_rules",
+        &["\"\""],
+        &["\"rules.toml\"", "\"/\"", "\"/a\\n\"", "true"],
+    ),
+    (
         "files",
         &["[]"],
         &["\"/a\"", "[\"a\"]", "[\"/\"]", "[\"/a\\n\"]", "[1]"],
@@ -204,7 +209,7 @@ fn wrong_values_are_named_with_a_hint() {
             );
             assert_eq!(
                 loaded.writes_allowed(),
-                *name != "system_id",
+                !matches!(*name, "system_id" | "redaction_rules"),
                 "{name} = {value}"
             );
         }
