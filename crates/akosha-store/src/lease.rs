@@ -95,36 +95,40 @@ impl Store {
             holder: self.sources().ulid(),
             ttl: ttl.min(LONGEST),
         };
-        Ok(lease.renew()?.then_some(lease))
-    }
-
-    /// Returns whether somebody holds an unexpired claim on `name`.
-    pub fn is_claimed(&self, name: &'static str) -> Result<bool, StoreError> {
-        let now = self.now().timestamp_micros();
-        self.db().read(|db| {
-            let mut statement =
-                db.prepare_cached("SELECT 1 FROM leases WHERE name = ?1 AND expires_at > ?2")?;
-            Ok(statement.exists(params![name, now])?)
-        })
+        let (now, ends) = lease.span();
+        let longest = i64::try_from(LONGEST.as_micros()).unwrap_or(i64::MAX);
+        let taken = self.db().write(|db| {
+            Ok(db.execute(
+                "INSERT INTO leases (name, holder, expires_at) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO UPDATE SET holder = excluded.holder, \
+                 expires_at = excluded.expires_at WHERE expires_at <= ?4 OR expires_at > ?5",
+                params![lease.name, lease.holder, ends, now, now + longest],
+            )?)
+        })?;
+        Ok((taken == 1).then_some(lease))
     }
 }
 
 impl Lease {
-    /// Extends the claim by its full length from now; returns false where it was lost.
+    /// Extends the claim by its full length from now; returns false where it was lost. A claim
+    /// that expired can be extended until another holder takes it, and not after, so that who
+    /// holds a claim has held it all the time.
     pub fn renew(&self) -> Result<bool, StoreError> {
+        let (_, ends) = self.span();
+        self.store.db().write(|db| {
+            let renewed = db.execute(
+                "UPDATE leases SET expires_at = ?3 WHERE name = ?1 AND holder = ?2",
+                params![self.name, self.holder, ends],
+            )?;
+            Ok(renewed == 1)
+        })
+    }
+
+    /// Returns the present and when a claim that begins now ends, in microseconds.
+    fn span(&self) -> (i64, i64) {
         let now = self.store.now().timestamp_micros();
         let ttl = i64::try_from(self.ttl.as_micros()).unwrap_or(i64::MAX);
-        let longest = i64::try_from(LONGEST.as_micros()).unwrap_or(i64::MAX);
-        self.store.db().write(|db| {
-            let taken = db.execute(
-                "INSERT INTO leases (name, holder, expires_at) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT DO UPDATE SET holder = excluded.holder, \
-                 expires_at = excluded.expires_at \
-                 WHERE holder = excluded.holder OR expires_at <= ?4 OR expires_at > ?5",
-                params![self.name, self.holder, now + ttl, now, now + longest],
-            )?;
-            Ok(taken == 1)
-        })
+        (now, now + ttl)
     }
 
     /// Returns the proof of this claim.

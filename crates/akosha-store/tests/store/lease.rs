@@ -49,6 +49,18 @@ fn an_expired_claim_that_nobody_took_can_be_renewed() {
 }
 
 #[test]
+fn a_claim_that_another_one_took_and_gave_back_is_lost() {
+    let store = store();
+    let held = store.try_lease(DRAIN_LEASE, MINUTE).unwrap().unwrap();
+    store.pass(600);
+    let other = store.again();
+    let taken = other.try_lease(DRAIN_LEASE, MINUTE).unwrap().unwrap();
+    taken.release().unwrap();
+    assert!(!held.renew().unwrap());
+    assert!(store.under(&held.fence()).check_claim().is_err());
+}
+
+#[test]
 fn a_clock_that_jumped_back_does_not_lock_everyone_out() {
     let store = store();
     store.pass(365 * 86_400);
