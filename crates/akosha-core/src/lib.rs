@@ -18,5 +18,5 @@ pub use memory::{
     EMBEDDING_DIM, Embedding, IngestionMethod, MAX_BATCH, MAX_METADATA_BYTES, MAX_TEXT_BYTES,
     Memory, MemoryInput, NewMemory, Tier, content_sha256,
 };
-pub use metadata::Metadata;
+pub use metadata::{Metadata, check_tag};
 pub use source::{Clock, FixedClock, Random, SeededRandom, Sources, SystemClock, ThreadRandom};

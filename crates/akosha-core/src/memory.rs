@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::redact::Redactor;
-use crate::{Invalid, MemoryId, Metadata, SystemId, time};
+use crate::redact::{Redactor, is_nothing_else};
+use crate::{Invalid, MemoryId, Metadata, SystemId, check_tag, time};
 
 /// Numbers in an embedding: the width of all-MiniLM-L6-v2.
 pub const EMBEDDING_DIM: usize = 384;
@@ -224,8 +224,9 @@ impl NewMemory {
     /// Checks `input` and takes secrets out of it.
     ///
     /// # Errors
-    /// Names the first field that breaks a rule: an empty text or one over 1 MiB, a bad id, an
-    /// embedding that is not 384 finite numbers, bad metadata.
+    /// Names the first field that breaks a rule: an empty text, one that is empty without its
+    /// secrets or one over 1 MiB, a bad id, an embedding that is not 384 finite numbers, bad
+    /// metadata, an empty tag.
     pub fn check(input: MemoryInput, redactor: &Redactor) -> Result<Self, Invalid> {
         check_text(&input.text)?;
         let memory_id = input.memory_id.map(MemoryId::try_from).transpose()?;
@@ -234,12 +235,23 @@ impl NewMemory {
         let text = redactor.redact(input.text, &mut redactions);
         // Markers may be longer than what they stand for.
         check_text(&text)?;
+        if redactions > 0 && is_nothing_else(&text) {
+            return Err(Invalid::new(
+                "text",
+                "is empty once what is private is taken out of it",
+            ));
+        }
         let metadata = redactor.redact_map(input.metadata.unwrap_or_default(), &mut redactions);
+        let metadata = Metadata::new(metadata)?;
+        // A rule for what is new alone: what other versions stored and sent is still read.
+        for tag in metadata.tags() {
+            check_tag(tag).map_err(|error| Invalid::new("metadata.tags", error.reason))?;
+        }
         Ok(Self {
             memory_id,
             text,
             embedding,
-            metadata: Metadata::new(metadata)?,
+            metadata,
             redactions,
         })
     }
@@ -298,6 +310,14 @@ mod tests {
                 json!({"text": "x", "metadata": {"tags": 1}}),
                 "metadata.tags",
             ),
+            (
+                json!({"text": "x", "metadata": {"tags": ["a", ""]}}),
+                "metadata.tags",
+            ),
+            (
+                json!({"text": "x", "metadata": {"tags": [" "]}}),
+                "metadata.tags",
+            ),
         ] {
             assert_eq!(check(value).unwrap_err().field, field);
         }
@@ -307,6 +327,29 @@ mod tests {
             "embedding[17]"
         );
         assert!(check(json!({"text": "x".repeat(MAX_TEXT_BYTES)})).is_ok());
+    }
+
+    #[test]
+    fn a_text_that_is_private_as_a_whole_is_empty() {
+        for text in [
+            "<private>all of it</private>",
+            "  <private>a</private>\n<private>never closed",
+        ] {
+            let error = check(json!({ "text": text })).unwrap_err();
+            assert_eq!(error.field, "text");
+            assert!(error.reason.contains("private"), "{error}");
+        }
+        let kept = check(json!({"text": "the pin: <private>1234</private>"})).unwrap();
+        assert_eq!(kept.text, "the pin: [redacted:private]");
+        // What was redacted before is stored again as it is, by an import or a push.
+        let again = check(json!({"text": "[redacted:private]"})).unwrap();
+        assert_eq!(again.redactions, 0);
+    }
+
+    #[test]
+    fn an_empty_tag_that_is_stored_already_is_read() {
+        let stored = Metadata::from_json(r#"{"tags": [""]}"#).unwrap();
+        assert_eq!(stored.tags().collect::<Vec<_>>(), [""]);
     }
 
     #[test]

@@ -145,6 +145,17 @@ impl Metadata {
     }
 }
 
+/// Checks a tag that is given for a memory or asked for by a filter: it is not blank.
+///
+/// # Errors
+/// The tag is empty or white space alone.
+pub fn check_tag(tag: &str) -> Result<(), Invalid> {
+    if tag.trim().is_empty() {
+        return Err(Invalid::new("tags", "must not hold an empty tag"));
+    }
+    Ok(())
+}
+
 fn deeper_than(value: &Value, levels: usize) -> bool {
     let Some(below) = levels.checked_sub(1) else {
         return value.is_array() || value.is_object();
