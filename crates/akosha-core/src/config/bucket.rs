@@ -12,6 +12,9 @@ const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
 /// Suffixes that S3 keeps for itself.
 const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 
+/// Longest text of which a URL is made to suggest it, in bytes.
+const MAX_SUGGESTED: usize = 200;
+
 /// Longest prefix in bytes; a key has at most 1024 in every service.
 const MAX_PREFIX: usize = 512;
 
@@ -98,6 +101,37 @@ impl CloudLocation {
                 ));
             }
         }))
+    }
+}
+
+/// Returns how a path or a bucket with a prefix is written, where one was given without its
+/// scheme.
+pub(super) fn meant(text: &str) -> Option<String> {
+    if text.len() > MAX_SUGGESTED || text.chars().any(char::is_control) {
+        return None;
+    }
+    let path = text.strip_prefix("file://").unwrap_or(text);
+    if ["~/", "./", "../"]
+        .iter()
+        .any(|start| path.starts_with(start))
+    {
+        return Some(
+            "a folder is written as a URL with its whole path, such as `file:///srv/vault`".into(),
+        );
+    }
+    let url = if path.len() < text.len() {
+        Url::from_file_path(format!("/{path}")).ok()?.into()
+    } else if text.contains("://") {
+        return None;
+    } else {
+        Url::from_file_path(path).map_or_else(|()| format!("s3://{path}"), String::from)
+    };
+    match CloudLocation::parse(&url) {
+        Ok(Some(CloudLocation::Folder(_))) => {
+            Some(format!("a folder is written as a URL: `{url}`"))
+        }
+        Ok(Some(_)) => Some(format!("a prefix needs a URL: `{url}`")),
+        _ => None,
     }
 }
 
@@ -344,6 +378,35 @@ mod tests {
             parse("file:///C:/vault"),
             CloudLocation::Folder(r"C:\vault".into())
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_or_prefix_without_its_scheme_is_understood() {
+        for (text, hint) in [
+            ("/mnt/share", Some("`file:///mnt/share`")),
+            ("/mnt/my share", Some("`file:///mnt/my%20share`")),
+            ("file://mnt/share", Some("`file:///mnt/share`")),
+            ("~/vault", Some("whole path")),
+            ("./vault", Some("whole path")),
+            ("../vault", Some("whole path")),
+            ("file://~/vault", Some("whole path")),
+            ("my-bucket/team", Some("`s3://my-bucket/team`")),
+            ("/", None),
+            ("/mnt/a\nb", None),
+            ("Abc", None),
+            ("ftp://abc", None),
+            ("", None),
+        ] {
+            let meant = meant(text);
+            let is_right = match (&meant, hint) {
+                (Some(meant), Some(hint)) => meant.contains(hint),
+                (None, None) => true,
+                _ => false,
+            };
+            assert!(is_right, "{text}: {meant:?}");
+        }
+        assert_eq!(meant(&format!("/{}", "a".repeat(300))), None);
     }
 
     #[test]

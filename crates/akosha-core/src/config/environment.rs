@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::Config;
+use super::{Config, credentials};
 
 /// Beginnings of the names of variables that are looked at.
 const PREFIXES: [&str; 2] = ["AKOSHA_", "CLOUD_SYNC_"];
@@ -32,7 +32,10 @@ impl Environment {
     pub fn from_process(named_file: Option<PathBuf>, flags: Vec<(String, String)>) -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+            .filter(|(name, _)| {
+                PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+                    || credentials::is_looked_at(name)
+            })
             .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
             .collect();
         Self {

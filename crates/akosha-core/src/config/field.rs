@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::kind::{Check, Given, Kind, Place};
 use super::{
-    Compression, Config, ConfigSource, Durability, Encryption, ForceMethod, check, error, redaction,
+    Compression, Config, ConfigSource, Durability, Encryption, ForceMethod, bucket, check, error,
+    redaction,
 };
 
 /// How many rows at the top are the main settings, which `akosha_sync_status` tells.
@@ -26,6 +27,8 @@ pub(super) struct Field {
     pub(super) built: bool,
     /// What to do about a bad value, where naming the default does not tell.
     hint: Option<&'static str>,
+    /// Says what a bad value was probably meant to be.
+    meant: Option<fn(&str) -> Option<String>>,
 }
 
 impl Field {
@@ -36,6 +39,7 @@ impl Field {
             aliases: &[],
             built: true,
             hint: None,
+            meant: None,
         }
     }
 
@@ -46,6 +50,11 @@ impl Field {
 
     const fn hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
+        self
+    }
+
+    const fn meant(mut self, meant: fn(&str) -> Option<String>) -> Self {
+        self.meant = Some(meant);
         self
     }
 
@@ -67,7 +76,16 @@ impl Field {
     }
 
     /// Returns what to do about a bad value from `source`.
-    pub(super) fn hint_for(&self, source: &ConfigSource) -> String {
+    pub(super) fn hint_for(&self, given: Given<'_>, source: &ConfigSource) -> String {
+        let text = match given {
+            Given::Text(text) => Some(text),
+            Given::Toml(value) => value.as_str(),
+        };
+        if let (Some(meant), Some(text)) = (self.meant, text)
+            && let Some(hint) = meant(text)
+        {
+            return hint;
+        }
         if let Some(hint) = self.hint {
             return hint.to_owned();
         }
@@ -138,9 +156,8 @@ const fn whole(min: u32, max: u32, at: Place<u32>) -> Kind {
 pub(super) static FIELDS: &[Field] = &[
     Field::new("cloud_bucket", text(check::location, place!(cloud_bucket)))
         .alias(&["CLOUD_SYNC_BUCKET"])
-        .hint(
-            "give a bucket such as `my-bucket`, or a URL: `s3://bucket/prefix`, `file:///folder`",
-        ),
+        .hint("give a bucket such as `my-bucket`, or a URL: `s3://bucket/prefix`, `file:///folder`")
+        .meant(bucket::meant),
     Field::new(
         "cloud_endpoint",
         text(check::endpoint, place!(cloud_endpoint)),

@@ -1,6 +1,7 @@
 //! Reads the layers and reports every error at once.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -30,6 +31,10 @@ pub struct LoadedConfig {
     pub errors: Vec<ConfigError>,
     /// What is odd but harmless, such as an unknown `AKOSHA_` variable.
     pub warnings: Vec<String>,
+    /// What whoever uses the bucket is warned of: no keys for it are found.
+    pub credentials_warning: Option<String>,
+    /// The file that was read, or could not be.
+    pub file: Option<PathBuf>,
     /// Every setting with its source.
     pub shown: BTreeMap<&'static str, Shown>,
     /// Whether [`Config::system_id`] is what the user wants it to be.
@@ -65,6 +70,8 @@ impl LoadedConfig {
             config,
             errors: Vec::new(),
             warnings: Vec::new(),
+            credentials_warning: None,
+            file: None,
             system_id_known: true,
             redactor: Redactor::built_in(),
             redaction_known: true,

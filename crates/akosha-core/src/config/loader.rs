@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use super::alias::{self, Aliases};
 use super::field::{self, FIELDS, Field, RETENTION};
 use super::file::ConfigFile;
 use super::kind::Given;
 use super::{Config, ConfigError, ConfigSource, Environment, LoadedConfig, Shown};
-use super::{error, redaction, suggest, together};
+use super::{credentials, error, redaction, suggest, together};
 use crate::SystemId;
 use crate::error::quote;
 use crate::redact::Redactor;
@@ -39,6 +40,7 @@ pub(super) struct Loader<'a> {
     sources: BTreeMap<&'static str, ConfigSource>,
     errors: Vec<ConfigError>,
     warnings: Vec<String>,
+    file: Option<PathBuf>,
     system_id_known: bool,
     redaction_known: bool,
 }
@@ -57,6 +59,7 @@ impl<'a> Loader<'a> {
             sources: BTreeMap::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
+            file: None,
             redaction_known: true,
         }
     }
@@ -81,6 +84,12 @@ impl<'a> Loader<'a> {
             .unwrap_or(ConfigSource::Default)
     }
 
+    /// Puts a setting back to its default.
+    pub(super) fn reset(&mut self, name: &'static str, reset: impl FnOnce(&mut Config)) {
+        reset(&mut self.config);
+        self.sources.remove(name);
+    }
+
     /// Returns whether there is an error on that setting.
     pub(super) fn failed(&self, name: &str) -> bool {
         self.errors.iter().any(|error| error.key == name)
@@ -100,7 +109,7 @@ impl<'a> Loader<'a> {
             Err(message) => self.errors.push(ConfigError {
                 key: field.name.to_owned(),
                 value: field.presentable(given),
-                hint: field.hint_for(&source),
+                hint: field.hint_for(given, &source),
                 source,
                 message,
             }),
@@ -111,10 +120,14 @@ impl<'a> Loader<'a> {
     pub(super) fn file_failed(&mut self, error: ConfigError) {
         self.system_id_known = false;
         self.redaction_known = false;
+        if let ConfigSource::File(path) = &error.source {
+            self.file = Some(path.clone());
+        }
         self.errors.push(error);
     }
 
     pub(super) fn file(&mut self, file: &ConfigFile) {
+        self.file = Some(file.path.clone());
         let source = || ConfigSource::File(file.path.clone());
         let mut secrets = Vec::new();
         for (key, value) in &file.table {
@@ -291,6 +304,7 @@ impl<'a> Loader<'a> {
     pub(super) fn finish(mut self) -> LoadedConfig {
         together::check(&mut self);
         let redactor = redaction::read(&mut self);
+        let credentials_warning = credentials::missing(&self);
         let fallback = Config::fallback();
         let mut shown = BTreeMap::new();
         for field in FIELDS {
@@ -305,7 +319,9 @@ impl<'a> Loader<'a> {
         LoadedConfig {
             config: self.config,
             errors: self.errors,
+            credentials_warning,
             warnings: self.warnings,
+            file: self.file,
             shown,
             system_id_known: self.system_id_known,
             redaction_known: self.redaction_known && redactor.is_some(),

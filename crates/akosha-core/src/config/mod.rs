@@ -7,6 +7,7 @@ mod alias;
 mod bucket;
 mod check;
 mod choice;
+mod credentials;
 mod environment;
 mod error;
 mod field;

@@ -21,16 +21,21 @@ fn the_named_file_wins_over_the_default_one() {
         ["named", "default", "missing"].map(|name| folder.path().join(name));
     fs::write(&named, "max_retries = 1").unwrap();
     fs::write(&default, "max_retries = 2\nchunk_size_mb = 9").unwrap();
-    let loaded = load_file(Some(named), Some(default.clone()));
+    let loaded = load_file(Some(named.clone()), Some(default.clone()));
     assert_eq!(
         (loaded.config.max_retries, loaded.config.chunk_size_mb),
         (1, 5)
     );
-    assert_eq!(load_file(None, Some(default.clone())).config.max_retries, 2);
+    assert_eq!(loaded.file, Some(named));
+    let loaded = load_file(None, Some(default.clone()));
+    assert_eq!(loaded.config.max_retries, 2);
+    assert_eq!(loaded.file, Some(default.clone()));
     let none = load_file(None, Some(missing.clone()));
     assert!(none.errors.is_empty() && none.writes_allowed());
-    let refused = load_file(Some(missing), Some(default));
+    assert_eq!(none.file, None);
+    let refused = load_file(Some(missing.clone()), Some(default));
     assert_eq!(keys(&refused), [ConfigError::FILE]);
+    assert_eq!(refused.file, Some(missing));
     assert!(!refused.writes_allowed());
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::field::FIELDS;
-use crate::config::{Config, ForceMethod};
+use crate::config::{Config, Durability, ForceMethod};
 
 /// Values of a setting as TOML that are right and wrong.
 const VALUES: &[(&str, &[&str], &[&str])] = &[
@@ -15,8 +15,6 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
             "\"my.bucket\"",
             "\"s3://abc/x\"",
             "\"file:///C:/vault\"",
-            "\"gs://abc\"",
-            "\"az://abc\"",
         ],
         &[
             "\"ab\"",
@@ -24,6 +22,9 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
             "\"s3://\"",
             "\"file://vault\"",
             "\"ftp://abc\"",
+            "\"/mnt/share\"",
+            "\"gs://abc\"",
+            "\"az://abc\"",
             "1",
             "[\"abc\"]",
         ],
@@ -202,9 +203,11 @@ fn wrong_values_are_named_with_a_hint() {
                 "{error:?}"
             );
             assert_eq!(error.source.to_string(), "file /etc/akosha.toml");
-            let forced = *name == "force_method" || *name == "encryption";
+            // What was asked for stays, so that nothing goes another way meanwhile.
+            let stays = ["force_method", "encryption"].contains(name)
+                || ["\"gs://abc\"", "\"az://abc\""].contains(value);
             assert!(
-                forced || loaded.shown[name].value == defaults[name].value,
+                stays || loaded.shown[name].value == defaults[name].value,
                 "{name} = {value}"
             );
             assert_eq!(
@@ -333,6 +336,91 @@ fn forcing_the_cloud_needs_a_bucket() {
     assert!(load(bucket).errors.is_empty());
     let bad_bucket = "force_method = \"cloud\"\ncloud_bucket = \"ab\"";
     assert_eq!(keys(&load(bad_bucket)), ["cloud_bucket"]);
+}
+
+#[test]
+fn storage_that_is_not_built_yet_is_refused_with_what_works() {
+    for (bucket, name, works) in [
+        (
+            "gs://my_bucket/x",
+            "Google Cloud Storage",
+            "`cloud_endpoint = \"https://storage.googleapis.com\"`",
+        ),
+        ("az://vault", "Azure Blob Storage", "`file:///…`"),
+    ] {
+        let loaded = load(&format!("cloud_bucket = \"{bucket}\""));
+        let [error] = &loaded.errors[..] else {
+            panic!("{:?}", loaded.errors);
+        };
+        assert_eq!(error.value, bucket);
+        assert!(
+            error.message.contains(name) && error.message.contains("not built yet"),
+            "{error}"
+        );
+        assert!(error.hint.contains(works), "{}", error.hint);
+        assert_eq!(loaded.config.cloud_bucket, bucket);
+        assert!(loaded.writes_allowed());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_given_as_a_path_is_suggested_as_a_url() {
+    for loaded in [
+        load("cloud_bucket = \"/mnt/share\""),
+        load_variables(&[("AKOSHA_CLOUD_BUCKET", "/mnt/share")]),
+    ] {
+        let hint = &loaded.errors[0].hint;
+        assert_eq!(hint, "a folder is written as a URL: `file:///mnt/share`");
+    }
+}
+
+#[test]
+fn a_bucket_without_credentials_is_warned_of() {
+    let warning = |text: &str, variables: &[(&str, &str)]| {
+        let loaded = load_in(text, &environment(variables));
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        loaded.credentials_warning
+    };
+    let bucket = "cloud_bucket = \"abc\"\n";
+    let found = warning(bucket, &[]).unwrap();
+    for name in [
+        "cloud_bucket",
+        "cloud_access_key",
+        "AWS_ACCESS_KEY_ID",
+        "~/.aws",
+    ] {
+        assert!(found.contains(name), "{found}");
+    }
+    let id = ("AWS_ACCESS_KEY_ID", "a");
+    let secret = ("AWS_SECRET_ACCESS_KEY", "b");
+    for variables in [&[id][..], &[secret], &[id, ("AWS_SECRET_ACCESS_KEY", "")]] {
+        assert!(warning(bucket, variables).is_some(), "{variables:?}");
+    }
+    for variables in [
+        &[id, secret][..],
+        &[("AWS_ROLE_ARN", "r"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")],
+        &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/r")],
+    ] {
+        assert_eq!(warning(bucket, variables), None, "{variables:?}");
+    }
+    for text in [
+        "",
+        "cloud_bucket = \"file:///srv/vault\"",
+        "cloud_bucket = \"abc\"\nforce_method = \"http\"",
+        "cloud_bucket = \"abc\"\ncloud_access_key = \"a\"\ncloud_secret_key = \"b\"",
+    ] {
+        assert_eq!(warning(text, &[]), None, "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_durability_counts_as_the_most_durable() {
+    let wrong = [("AKOSHA_DURABILITY", "proces")];
+    let loaded = load_in("durability = \"process\"", &environment(&wrong));
+    assert_eq!(keys(&loaded), ["durability"]);
+    assert_eq!(loaded.config.durability, Durability::Full);
+    assert_eq!(loaded.shown["durability"].source.to_string(), "default");
 }
 
 #[test]
