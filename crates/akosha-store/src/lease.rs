@@ -107,6 +107,16 @@ impl Store {
         })?;
         Ok((taken == 1).then_some(lease))
     }
+
+    /// Returns whether somebody holds an unexpired claim on `name`.
+    pub fn is_claimed(&self, name: &'static str) -> Result<bool, StoreError> {
+        let now = self.now().timestamp_micros();
+        self.db().read(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT 1 FROM leases WHERE name = ?1 AND expires_at > ?2")?;
+            Ok(statement.exists(params![name, now])?)
+        })
+    }
 }
 
 impl Lease {
