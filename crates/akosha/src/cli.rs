@@ -89,7 +89,9 @@ pub(crate) enum Command {
     List(commands::list::Args),
     /// Search memories by words
     Search(commands::search::Args),
-    /// Forget a memory; the deletion syncs
+    /// Forget a memory; the deletion syncs where the memory was made on this machine
+    ///
+    /// A memory that was pulled from another system is forgotten here alone: forget it there too.
     Forget(commands::forget::Args),
     /// Show every revision of a memory
     History(commands::history::Args),

@@ -47,7 +47,7 @@ pub(crate) struct ForgetAnswer {
     already: bool,
     /// The revision that marks the deletion; 0 if nothing was deleted.
     revision: i64,
-    /// Where copies of an erased memory remain.
+    /// Where the memory remains although it is gone from this store.
     not_reached: Vec<String>,
     #[serde(flatten)]
     problem: Problem,
@@ -95,10 +95,12 @@ impl ToolSpec for ForgetMemory {
     const NAME: &'static str = "forget_memory";
     const TITLE: &'static str = "Forget a memory";
     const DESCRIPTION: &'static str = "\
-Deletes a memory: it is found no more, here and, after the next sync, on other machines. Use it for \
-what turned out wrong or when the user asks for it. The history stays and can be read by the user; \
-with erase: true the content and its history are removed for good, and the answer says where copies \
-remain. To correct a memory, store it again under the same memory_id instead.";
+Deletes a memory: it is found no more. The deletion of a memory that was made here also reaches \
+other machines with the next sync; one that was pulled from another system stays there, and the \
+answer says so in `not_reached`. Use it for what turned out wrong or when the user asks for it. The \
+history stays and can be read by the user; with erase: true the content and its history are removed \
+for good, and the answer says where copies remain. To correct a memory, store it again under the \
+same memory_id instead.";
     type Arguments = ForgetArguments;
     type Answer = ForgetAnswer;
 
@@ -217,17 +219,13 @@ fn forget(
     })
 }
 
-/// Says where copies of an erased memory are that erasing it here did not remove; of one that was
-/// only forgotten nothing is said. Blocks.
+/// Says where a memory remains although it was forgotten or erased here. Blocks.
 ///
 /// # Errors
 /// Fails where the store does.
 pub fn not_reached(store: &Store, forgotten: &Forgotten) -> Result<Vec<String>, StoreError> {
     let mut places = Vec::new();
-    if !forgotten.erased {
-        return Ok(places);
-    }
-    if forgotten.was_pushed {
+    if forgotten.erased && forgotten.was_pushed {
         places.push(
             "uploads already in the vault keep the content until they are deleted there".into(),
         );
@@ -235,8 +233,9 @@ pub fn not_reached(store: &Store, forgotten: &Forgotten) -> Result<Vec<String>, 
     }
     let owner = &forgotten.system_id;
     if owner != store.system_id() && !store.local_systems()?.contains(owner) {
+        let verb = if forgotten.erased { "erase" } else { "forget" };
         places.push(format!(
-            "system `{owner}`, which made the memory, its uploads and its other copies: erase it \
+            "system `{owner}`, which made the memory, its uploads and its other copies: {verb} it \
              there too"
         ));
     }

@@ -177,14 +177,19 @@ async fn what_is_forgotten_is_found_no_more() {
 }
 
 #[tokio::test]
-async fn erasing_what_another_system_made_says_what_it_does_not_reach() {
+async fn a_deletion_of_what_another_system_made_says_what_it_does_not_reach() {
     let node = Node::start().await;
     merge_from(&node, "laptop", "a");
-    let erased = node
-        .good("forget_memory", json!({"memory_id": "a", "erase": true}))
-        .await;
-    let not_reached = erased["not_reached"].as_array().unwrap();
-    assert!(not_reached[0].as_str().unwrap().contains("`laptop`"));
+    for (erase, verb) in [(false, "forget"), (true, "erase")] {
+        let arguments = json!({"memory_id": "a", "erase": erase});
+        let called = node.call("forget_memory", arguments).await;
+        let place = format!(
+            "system `laptop`, which made the memory, its uploads and its other copies: {verb} it \
+             there too"
+        );
+        assert_eq!(called.value["not_reached"], json!([place]));
+        assert!(called.text.ends_with(&place), "{}", called.text);
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// System that it belongs to, where several have the id
     #[arg(long, value_name = "ID")]
     system: Option<SystemId>,
-    /// Remove its content and history too
+    /// Remove its content and history too, for good
     #[arg(long)]
     erase: bool,
 }

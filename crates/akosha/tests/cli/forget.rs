@@ -34,6 +34,26 @@ fn erased_content_is_gone() {
 }
 
 #[test]
+fn forgetting_what_another_system_made_says_that_it_is_forgotten_here_alone() {
+    let sender = Sandbox::with_vault();
+    sender.store("a", "the text");
+    sender.run(&["sync"]).ends(0);
+    let receiver = Sandbox::new()
+        .with("AKOSHA_CLOUD_BUCKET", &sender.vault_url())
+        .with("AKOSHA_SYSTEM_ID", "other-system");
+    receiver.run(&["pull"]).ends(0);
+    let place = "system `test-system`, which made the memory, its uploads and its other copies: \
+                 forget it there too";
+    let shown = receiver.run(&["forget", "a"]).ends(0).stdout;
+    assert_eq!(shown, format!("forgotten a\nnot reached: {place}\n"));
+    let answer = receiver.json(&["forget", "a"], 0);
+    assert_eq!(answer["not_reached"], json!([place]));
+    assert_eq!(receiver.json(&["status"], 0)["lag"]["unsynced_memories"], 0);
+    let help = receiver.run(&["forget", "--help"]).ends(0).stdout;
+    assert!(help.contains("forgotten here alone"), "{help}");
+}
+
+#[test]
 fn an_unknown_id_is_an_error() {
     let (kind, message) = Sandbox::new().error(&["forget", "nowhere"], 1);
     assert_eq!(
