@@ -1,6 +1,6 @@
 //! The options that choose memories, the same for every command that takes them.
 
-use akosha_core::{Invalid, SystemId, time};
+use akosha_core::{Invalid, SystemId, check_tag, time};
 use akosha_store::Filter;
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -15,7 +15,7 @@ pub(crate) struct FilterArgs {
     #[arg(long)]
     project: Option<String>,
     /// Only memories with this tag; repeat it for memories that have all of them
-    #[arg(long = "tag", value_name = "TAG")]
+    #[arg(long = "tag", value_name = "TAG", value_parser = parse_tag)]
     tags: Vec<String>,
     /// Only memories of this type
     #[arg(long = "type", value_name = "TYPE")]
@@ -40,6 +40,11 @@ impl FilterArgs {
             until: self.until,
         }
     }
+}
+
+fn parse_tag(text: &str) -> Result<String, Invalid> {
+    check_tag(text)?;
+    Ok(text.to_owned())
 }
 
 fn parse_time(text: &str) -> Result<DateTime<Utc>, Invalid> {

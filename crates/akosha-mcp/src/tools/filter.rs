@@ -1,6 +1,6 @@
 //! Filters as a client gives them.
 
-use akosha_core::{Invalid, SystemId, time};
+use akosha_core::{Invalid, SystemId, check_tag, time};
 use akosha_store::Filter;
 use chrono::{DateTime, Utc};
 
@@ -23,6 +23,10 @@ impl FilterInput {
     pub(super) fn check(self, prefix: &str) -> Result<Filter, Invalid> {
         let named =
             |error: Invalid, name: &str| Invalid::new(format!("{prefix}{name}"), error.reason);
+        let tags = self.tags.unwrap_or_default();
+        for tag in &tags {
+            check_tag(tag).map_err(|error| named(error, "tags"))?;
+        }
         Ok(Filter {
             system_id: self
                 .system_id
@@ -31,7 +35,7 @@ impl FilterInput {
                 .map_err(|error| named(error, "system_id"))?,
             project: self.project,
             kind: self.kind,
-            tags: self.tags.unwrap_or_default(),
+            tags,
             since: moment(self.since.as_deref()).map_err(|error| named(error, "since"))?,
             until: moment(self.until.as_deref()).map_err(|error| named(error, "until"))?,
         })

@@ -28,7 +28,8 @@ pub(crate) struct SearchMemories;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchArguments {
-    /// What to look for: any text. Names and exact words work best.
+    /// What to look for: any text. Names and exact words work best; blank text finds nothing
+    /// unless an embedding comes with it.
     query: String,
     /// Most results to return.
     #[serde(default)]

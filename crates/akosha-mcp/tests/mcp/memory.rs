@@ -135,6 +135,7 @@ async fn lists_go_in_pages_newest_first() {
         (json!({"limit": 1001}), "`limit`"),
         (json!({"cursor": "x"}), "`cursor`"),
         (json!({"filters": {"since": "soon"}}), "`filters.since`"),
+        (json!({"filters": {"tags": [" "]}}), "`filters.tags`"),
         (
             json!({"filters": {"color": "red"}}),
             "unknown argument `color`",

@@ -122,6 +122,10 @@ async fn any_text_is_a_valid_query() {
     ] {
         let answer = node.good("search_memories", json!({"query": query})).await;
         assert_eq!(answer["error"], Value::Null, "{query:?}");
+        if query.trim().is_empty() {
+            assert_eq!(answer["results"], json!([]), "{query:?}");
+            assert_eq!(answer["partial"], false, "{query:?}");
+        }
     }
     let found = node
         .good(
@@ -171,6 +175,10 @@ async fn arguments_out_of_range_are_named() {
         (json!({"query": "x", "until": "2026-13-01"}), "`until`"),
         (json!({"query": "x", "system_id": "a b"}), "`system_id`"),
         (json!({"query": "x", "tags": "ci"}), "`tags`"),
+        (
+            json!({"query": "x", "tags": [""]}),
+            "`tags` must not hold an empty tag",
+        ),
         (json!({"query": "x", "min_score": 2}), "`min_score`"),
         (
             json!({"query": "x", "top_k": 3}),

@@ -77,6 +77,10 @@ async fn what_breaks_a_rule_is_named_and_nothing_is_stored() {
         (json!({}), "missing argument `text`"),
         (json!({"text": ""}), "`text` is empty"),
         (json!({"text": " \n"}), "`text` is empty"),
+        (
+            json!({"text": "<private>all of it</private>"}),
+            "`text` is empty once what is private is taken out",
+        ),
         (json!({"text": 7}), "`text`"),
         (
             json!({"text": "x".repeat(MAX_TEXT_BYTES + 1)}),
@@ -94,6 +98,10 @@ async fn what_breaks_a_rule_is_named_and_nothing_is_stored() {
         (
             json!({"text": "x", "metadata": {"tags": "y"}}),
             "`metadata.tags`",
+        ),
+        (
+            json!({"text": "x", "metadata": {"tags": ["y", ""]}}),
+            "`metadata.tags` must not hold an empty tag",
         ),
         (
             json!({"text": "x", "metadata": {"created_at": "soon"}}),

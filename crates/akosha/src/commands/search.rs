@@ -19,7 +19,7 @@ use super::NOTHING_STORED;
 /// Options of `akosha search`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What to look for; any text, none of it is an operator
+    /// What to look for; any text, none of it is an operator; blank text finds nothing
     query: String,
     /// Most results, 1 to 100
     #[arg(long, default_value_t = 10)]

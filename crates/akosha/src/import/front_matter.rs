@@ -37,7 +37,11 @@ impl FrontMatter {
     /// Returns the tags: a list, or words parted by commas or spaces.
     pub(super) fn tags(&self) -> Vec<String> {
         match self.get("tags") {
-            Some(Value::Array(tags)) => tags.iter().filter_map(scalar).collect(),
+            Some(Value::Array(tags)) => tags
+                .iter()
+                .filter_map(scalar)
+                .filter(|tag| !tag.trim().is_empty())
+                .collect(),
             Some(Value::String(tags)) => tags
                 .split(|c: char| c == ',' || c.is_whitespace())
                 .filter(|tag| !tag.is_empty())

@@ -75,6 +75,16 @@ fn filters() {
 }
 
 #[test]
+fn an_empty_tag_is_refused() {
+    let sandbox = Sandbox::new();
+    for command in [&["list"][..], &["search", "x"], &["export"]] {
+        let (kind, message) = sandbox.error(&[command, &["--tag", ""]].concat(), 2);
+        assert_eq!(kind, "invalid");
+        assert!(message.contains("--tag"), "{message}");
+    }
+}
+
+#[test]
 fn bad_pages_are_named() {
     let sandbox = Sandbox::new();
     for (arguments, field) in [

@@ -57,6 +57,13 @@ fn any_text_is_a_query() {
     ] {
         sandbox.run(&["search", "--", query]).ends(0);
     }
+    for blank in ["", " \t\n"] {
+        let answer = sandbox.json(&["search", blank], 0);
+        assert_eq!(answer["results"], json!([]));
+        assert_eq!(answer["partial"], false);
+        let shown = sandbox.run(&["search", blank]).ends(0).stdout;
+        assert_eq!(shown, "nothing matches\n");
+    }
     let answer = sandbox.json(&["search", "\"NOT\" (operators)"], 0);
     assert_eq!(answer["results"][0]["memory_id"], "a");
 }

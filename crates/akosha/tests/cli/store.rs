@@ -119,6 +119,18 @@ fn refuses_what_breaks_a_rule_by_name() {
             &["store", "x", "--metadata", r#"{"tags": "a"}"#],
             "`metadata.tags`",
         ),
+        (
+            &["store", "x", "--metadata", r#"{"tags": [""]}"#],
+            "`metadata.tags` must not hold an empty tag",
+        ),
+        (
+            &["store", "x", "--tag", "a", "--tag", ""],
+            "`metadata.tags` must not hold an empty tag",
+        ),
+        (
+            &["store", "<private>all of it</private>"],
+            "`text` is empty once what is private is taken out",
+        ),
     ] {
         let (kind, message) = sandbox.error(arguments, 2);
         assert_eq!(kind, "invalid");
