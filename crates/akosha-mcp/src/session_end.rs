@@ -9,7 +9,6 @@ use akosha_sync::{SyncError, SyncRequest, Syncer};
 use serde_json::{Map, Value};
 
 use crate::failure::check_writes;
-use crate::tools::REDACTOR;
 use crate::{BackgroundDrain, Failure};
 
 /// The type of a session's summary.
@@ -88,7 +87,7 @@ fn store_summary(syncer: &Syncer, ending: &Ending) -> Result<Option<MemoryId>, F
         embedding: None,
         metadata: Some(metadata),
     };
-    let memory = NewMemory::check(input, &REDACTOR)?;
+    let memory = NewMemory::check(input, &syncer.config().redactor)?;
     let stored = syncer.store().put(&ending.owner, &memory, ending.method)?;
     Ok(Some(stored.memory_id))
 }

@@ -1,5 +1,6 @@
 //! `batch_store_memories`.
 
+use akosha_core::redact::Redactor;
 use akosha_core::{ErrorKind, IngestionMethod, MAX_BATCH, NewMemory, SystemId, time};
 use akosha_store::{Change, Store, StoreError};
 use rmcp::RoleServer;
@@ -9,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::incoming::{Incoming, MemoryArguments, accept, writable};
+use super::incoming::{Incoming, MemoryArguments, accept, redacting};
 use super::{Answer, Given, Problem, ToolSpec, arguments};
 use crate::handle::blocking;
 use crate::{AkoshaServer, Failure, Origin};
@@ -43,6 +44,8 @@ pub(crate) struct BatchAnswer {
     failed: u64,
     /// Memories whose content was there already.
     deduplicated: u64,
+    /// How many secrets were taken out of texts and metadata.
+    redactions: u64,
     /// What was refused and why, in the order given.
     errors: Vec<EntryError>,
     /// When the batch was durable, RFC 3339 in UTC.
@@ -78,6 +81,7 @@ impl Answer for BatchAnswer {
             stored: 0,
             failed: arguments.memories,
             deduplicated: 0,
+            redactions: 0,
             errors: Vec::new(),
             stored_at: None,
             problem: failure.into(),
@@ -153,9 +157,10 @@ safely.";
             )
             .with_hint(format!("send at most {MAX_BATCH} memories in one call")));
         }
-        let store = writable(server).await?;
+        let (store, redactor) = redacting(server).await?;
         let origin = server.origin().clone();
-        blocking(move || Ok::<_, Failure>(keep(&store, arguments.memories, &origin))).await
+        blocking(move || Ok::<_, Failure>(keep(&store, arguments.memories, &origin, &redactor)))
+            .await
     }
 }
 
@@ -167,9 +172,10 @@ struct Accepted {
     pushes: Vec<Change>,
     pushed_at: Vec<usize>,
     errors: Vec<EntryError>,
+    redactions: u64,
 }
 
-fn keep(store: &Store, entries: Vec<Value>, origin: &Origin) -> BatchAnswer {
+fn keep(store: &Store, entries: Vec<Value>, origin: &Origin, redactor: &Redactor) -> BatchAnswer {
     let total = entries.len() as u64;
     let mut accepted = Accepted::default();
     for (index, entry) in entries.into_iter().enumerate() {
@@ -178,13 +184,15 @@ fn keep(store: &Store, entries: Vec<Value>, origin: &Origin) -> BatchAnswer {
             .and_then(Value::as_str)
             .map(|id| id.chars().take(256).collect());
         let incoming = arguments::read::<MemoryArguments>(entry)
-            .and_then(|memory| accept(memory, origin, store.system_id()));
+            .and_then(|memory| accept(memory, origin, store.system_id(), redactor));
         match incoming {
             Ok(Incoming::Put(owner, memory)) => {
+                accepted.redactions += memory.redactions as u64;
                 accepted.puts.push((owner, memory));
                 accepted.put_at.push(index);
             }
-            Ok(Incoming::Pushed(change)) => {
+            Ok(Incoming::Pushed(change, redactions)) => {
+                accepted.redactions += redactions as u64;
                 accepted.pushes.push(*change);
                 accepted.pushed_at.push(index);
             }
@@ -207,6 +215,7 @@ fn write(store: &Store, accepted: Accepted, total: u64, method: IngestionMethod)
         pushes,
         pushed_at,
         mut errors,
+        redactions,
     } = accepted;
     let mut deduplicated = 0;
     let mut whole = None;
@@ -255,6 +264,7 @@ fn write(store: &Store, accepted: Accepted, total: u64, method: IngestionMethod)
         stored: total - failed,
         failed,
         deduplicated,
+        redactions,
         errors,
         stored_at: (failed < total || total == 0)
             .then(|| time::format(store.sources().clock.now())),

@@ -1,7 +1,5 @@
 //! A memory as it comes in, checked and given its owner.
 
-use std::sync::LazyLock;
-
 use akosha_core::redact::Redactor;
 use akosha_core::{IngestionMethod, Invalid, MemoryInput, NewMemory, SystemId};
 use akosha_store::{Change, Op, Store};
@@ -11,9 +9,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{AkoshaServer, Failure, Origin};
-
-/// Built once: the patterns take milliseconds.
-pub(crate) static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::built_in);
 
 /// One memory as a client gives it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -48,8 +43,8 @@ impl From<MemoryArguments> for MemoryInput {
 pub(crate) enum Incoming {
     /// A new memory, or new content of one.
     Put(SystemId, NewMemory),
-    /// A revision that another Akosha made and pushed here.
-    Pushed(Box<Change>),
+    /// A revision that another Akosha made and pushed here, and how many secrets were taken out.
+    Pushed(Box<Change>, usize),
 }
 
 /// Checks a memory, takes secrets out of it and finds its owner. Blocks on redaction.
@@ -60,13 +55,14 @@ pub(crate) fn accept(
     memory: MemoryArguments,
     origin: &Origin,
     node: &SystemId,
+    redactor: &Redactor,
 ) -> Result<Incoming, Failure> {
     let mut input = MemoryInput::from(memory);
     let received = match &mut input.metadata {
         Some(metadata) if origin.is_http() => envelope::unwrap(metadata)?,
         _ => None,
     };
-    let memory = NewMemory::check(input, &REDACTOR)?;
+    let memory = NewMemory::check(input, redactor)?;
     let Some(received) = received else {
         let owner = origin.owner(memory.metadata.source(), node)?;
         return Ok(Incoming::Put(owner, memory));
@@ -75,7 +71,7 @@ pub(crate) fn accept(
     let memory_id = memory
         .memory_id
         .ok_or_else(|| Invalid::new("memory_id", "is missing, a push names it"))?;
-    Ok(Incoming::Pushed(Box::new(Change {
+    let change = Change {
         seq: 0,
         op: Op::Put,
         system_id: owner,
@@ -89,16 +85,26 @@ pub(crate) fn accept(
         updated_at: received.updated_at,
         stored_at: received.stored_at,
         ingestion_method: IngestionMethod::HttpPush,
-    })))
+    };
+    Ok(Incoming::Pushed(Box::new(change), memory.redactions))
 }
 
 /// Returns the store, where the configuration lets it be written.
 ///
 /// # Errors
 /// Fails where the store cannot be opened, or where it is not known whose memories would be
-/// written: a wrong owner could not be corrected later.
+/// written, or what is to be taken out of them: neither could be corrected later.
 pub(crate) async fn writable(server: &AkoshaServer) -> Result<Store, Failure> {
+    redacting(server).await.map(|(store, _)| store)
+}
+
+/// Returns the store, where the configuration lets it be written, and what takes secrets out of
+/// all that goes into it.
+///
+/// # Errors
+/// As those of [`writable`].
+pub(crate) async fn redacting(server: &AkoshaServer) -> Result<(Store, Redactor), Failure> {
     let (store, syncer) = server.store().get().await?;
     crate::failure::check_writes(syncer.config())?;
-    Ok(store)
+    Ok((store, syncer.config().redactor.clone()))
 }

@@ -29,7 +29,6 @@ use serde::de::DeserializeOwned;
 use crate::{AkoshaServer, Failure, schema};
 
 pub use forget::not_reached;
-pub(crate) use incoming::REDACTOR;
 pub(crate) use memory::get;
 pub(crate) use search::{SearchArguments, found_text, search};
 pub(crate) use status::status_json;

@@ -8,7 +8,7 @@ use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::incoming::{Incoming, MemoryArguments, accept, writable};
+use super::incoming::{Incoming, MemoryArguments, accept, redacting};
 use super::{Answer, Given, Problem, ToolSpec};
 use crate::handle::blocking;
 use crate::{AkoshaServer, Failure};
@@ -123,10 +123,10 @@ text it does nothing. Secrets in well-known forms and <private> spans are taken 
         arguments: MemoryArguments,
         _context: &RequestContext<RoleServer>,
     ) -> Result<StoreAnswer, Failure> {
-        let store = writable(server).await?;
+        let (store, redactor) = redacting(server).await?;
         let origin = server.origin().clone();
         let stored = blocking(move || {
-            let incoming = accept(arguments, &origin, store.system_id())?;
+            let incoming = accept(arguments, &origin, store.system_id(), &redactor)?;
             keep(&store, incoming, origin.ingestion_method()).map_err(Failure::from)
         })
         .await?;
@@ -146,7 +146,7 @@ pub(super) fn writes() -> ToolAnnotations {
 fn keep(store: &Store, incoming: Incoming, method: IngestionMethod) -> Result<Stored, StoreError> {
     match incoming {
         Incoming::Put(owner, memory) => store.put(&owner, &memory, method),
-        Incoming::Pushed(change) => {
+        Incoming::Pushed(change, redactions) => {
             let merged = store.merge(std::slice::from_ref(&*change), method)?;
             Ok(Stored {
                 memory_id: change.memory_id,
@@ -155,7 +155,7 @@ fn keep(store: &Store, incoming: Incoming, method: IngestionMethod) -> Result<St
                 revision: change.revision,
                 deduplicated: merged.skipped > 0,
                 has_embedding: change.embedding.is_some(),
-                redactions: 0,
+                redactions,
             })
         }
     }

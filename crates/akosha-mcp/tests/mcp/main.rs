@@ -10,6 +10,7 @@
 mod memory;
 mod protocol;
 mod push;
+mod redaction;
 mod search;
 mod session;
 mod store;

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use akosha_core::redact::Redactor;
 use clap::builder::PossibleValuesParser;
 
 use crate::context::Context;
@@ -34,7 +33,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         &args.format,
         &args.path,
         store,
-        &Redactor::built_in(),
+        &context.loaded().redactor,
         &mut |count| counter.update(count),
     );
     counter.clear();

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use akosha_core::redact::Redactor;
 use akosha_core::{
     EMBEDDING_DIM, ErrorKind, IngestionMethod, Invalid, MAX_TEXT_BYTES, MemoryInput, NewMemory,
 };
@@ -58,7 +57,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         embedding,
         metadata: Some(metadata),
     };
-    let memory = NewMemory::check(input, &Redactor::built_in())?;
+    let memory = NewMemory::check(input, &context.loaded().redactor)?;
     let store = context.store()?;
     let stored = store.put(store.system_id(), &memory, IngestionMethod::Local)?;
     context.output().answer(&StoreAnswer::from(stored))?;
