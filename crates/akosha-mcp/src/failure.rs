@@ -70,21 +70,14 @@ impl From<SyncError> for Failure {
     }
 }
 
-/// Checks that the configuration says whose memories are written.
+/// Checks that the configuration says whose memories are written and what is taken out of them.
 ///
 /// # Errors
 /// Names the settings that are wrong.
 pub(crate) fn check_writes(config: &LoadedConfig) -> Result<(), Failure> {
-    if config.writes_allowed() {
-        return Ok(());
-    }
-    let shown: Vec<String> = config.errors.iter().map(ToString::to_string).collect();
-    Err(Failure::new(
-        ErrorKind::Config,
-        format!(
-            "nothing is stored while the configuration is wrong: {}",
-            shown.join("; ")
-        ),
-    )
-    .with_hint("correct it, see `akosha config check`, then start the server again"))
+    config.check_writes().map_err(|refused| {
+        let shown: Vec<String> = refused.errors.iter().map(ToString::to_string).collect();
+        Failure::new(refused.kind(), format!("{refused}: {}", shown.join("; ")))
+            .with_hint("correct it, see `akosha config check`, then start the server again")
+    })
 }

@@ -78,6 +78,12 @@ impl Context {
         }
     }
 
+    /// Refuses to store memories where it is open whose they would be, or what is to be taken out
+    /// of them.
+    pub(crate) fn check_writes(&self) -> Result<(), Failure> {
+        Ok(self.loaded.check_writes()?)
+    }
+
     /// Returns how the store is opened.
     pub(crate) fn store_options(&self) -> StoreOptions {
         StoreOptions {

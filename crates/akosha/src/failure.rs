@@ -6,10 +6,15 @@
 use std::io;
 use std::path::Path;
 
-use akosha_core::config::ConfigError;
+use akosha_core::config::{ConfigError, WritesRefused};
 use akosha_core::{ErrorKind, Invalid};
 use akosha_store::StoreError;
 use akosha_sync::SyncError;
+
+use crate::show::counted;
+
+/// What to do about a configuration whose errors are listed.
+const CORRECT: &str = "correct them, then see `akosha config check`";
 
 /// How a command ended, as its exit code says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,13 +87,10 @@ impl Failure {
 
     /// Creates the failure of a configuration with `errors`, which are listed all.
     pub(crate) fn of_config(errors: &[ConfigError]) -> Self {
-        let count = match errors.len() {
-            1 => "1 error".to_owned(),
-            n => format!("{n} errors"),
-        };
+        let count = counted(errors.len() as u64, "error", "errors");
         Self {
             message: format!("the configuration has {count}"),
-            hint: Some("correct them, then see `akosha config check`".into()),
+            hint: Some(CORRECT.into()),
             kind: ErrorKind::Config,
             settings: errors.to_vec(),
         }
@@ -122,6 +124,17 @@ fn default_hint(kind: ErrorKind, command: &str) -> String {
         ErrorKind::Cancelled => format!("nothing is lost; repeat `akosha {command}`"),
         ErrorKind::Internal => {
             format!("this is a defect: report it with the output of `akosha {command} -vv`")
+        }
+    }
+}
+
+impl From<WritesRefused> for Failure {
+    fn from(refused: WritesRefused) -> Self {
+        Self {
+            message: refused.to_string(),
+            hint: Some(CORRECT.into()),
+            kind: refused.kind(),
+            settings: refused.errors,
         }
     }
 }

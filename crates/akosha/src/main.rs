@@ -53,8 +53,5 @@ fn run(cli: Cli) -> ExitCode {
     };
     let name = command.name();
     let context = Context::new(&cli.global);
-    for warning in &context.loaded().warnings {
-        tracing::warn!("{warning}");
-    }
     output.end(commands::run(context, command), name)
 }

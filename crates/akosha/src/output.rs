@@ -96,6 +96,17 @@ impl Output {
         let _ = write_failure(&mut err, failure);
     }
 
+    /// Prints what a person should know beside the answer, with its details below it, on standard
+    /// error. Nothing where quiet was asked for.
+    pub(crate) fn warning(self, text: &str, details: &[String]) {
+        if self.quiet {
+            return;
+        }
+        let mut err = io::stderr().lock();
+        // Nobody is left to be told that even this could not be written.
+        let _ = write_warning(&mut err, text, details);
+    }
+
     /// Prints what clap says about the command line, and with `--json` the error object too.
     pub(crate) fn usage(self, error: &clap::Error) -> Exit {
         let is_error = error.use_stderr();
@@ -220,6 +231,19 @@ fn write_failure(err: &mut StderrLock<'_>, failure: &Failure) -> io::Result<()> 
     }
     if let Some(hint) = &failure.hint {
         writeln!(err, "{cyan}hint:{cyan:#} {}", show::harmless(hint))?;
+    }
+    Ok(())
+}
+
+fn write_warning(err: &mut StderrLock<'_>, text: &str, details: &[String]) -> io::Result<()> {
+    let yellow = if may_color(err.is_terminal()) {
+        Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()))
+    } else {
+        Style::new()
+    };
+    writeln!(err, "{yellow}warning:{yellow:#} {}", show::harmless(text))?;
+    for detail in details {
+        writeln!(err, "  {}", show::harmless(detail))?;
     }
     Ok(())
 }

@@ -71,6 +71,22 @@ impl ConfigError {
     }
 }
 
+/// Memories may not be stored: the configuration leaves open whose they would be, or what is to be
+/// taken out of them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("nothing is stored while the configuration is wrong")]
+pub struct WritesRefused {
+    /// All that is wrong.
+    pub errors: Vec<ConfigError>,
+}
+
+impl WritesRefused {
+    /// Returns the class of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Config
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -9,7 +9,7 @@ use super::alias::Aliases;
 use super::field::FIELDS;
 use super::file::{self, ConfigFile};
 use super::loader::Loader;
-use super::{Config, ConfigError, ConfigSource, Environment};
+use super::{Config, ConfigError, ConfigSource, Environment, WritesRefused};
 use crate::redact::Redactor;
 
 /// A setting as `config show` lists it.
@@ -87,6 +87,19 @@ impl LoadedConfig {
     /// synced. Other errors stop sync, never remembering.
     pub fn writes_allowed(&self) -> bool {
         self.system_id_known && self.redaction_known
+    }
+
+    /// Checks that memories may be stored: what every writer asks first.
+    ///
+    /// # Errors
+    /// Fails where [`LoadedConfig::writes_allowed`] says no, with all that is wrong.
+    pub fn check_writes(&self) -> Result<(), WritesRefused> {
+        if self.writes_allowed() {
+            return Ok(());
+        }
+        Err(WritesRefused {
+            errors: self.errors.clone(),
+        })
     }
 
     /// Reads the layers with a file that was read before.

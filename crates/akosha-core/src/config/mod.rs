@@ -32,7 +32,7 @@ use crate::SystemId;
 pub use bucket::{CloudLocation, check_bucket_name};
 pub use choice::{Compression, Durability, Encryption, ForceMethod};
 pub use environment::Environment;
-pub use error::{ConfigError, ConfigSource};
+pub use error::{ConfigError, ConfigSource, WritesRefused};
 pub use load::{LoadedConfig, Shown};
 
 /// How many snapshots are kept; 0 everywhere keeps all.

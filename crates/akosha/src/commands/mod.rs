@@ -13,6 +13,7 @@ pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod machines;
 pub(crate) mod mcp;
+mod notice;
 pub(crate) mod pull;
 pub(crate) mod search;
 pub(crate) mod serve;
@@ -37,10 +38,14 @@ const NOTHING_STORED: &str =
 
 /// Runs a command.
 pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
-    if !works_with_bad_config(&command) {
-        context.require_valid_config()?;
+    notice::tell(&context, &command);
+    match needs(&command) {
+        Needs::RightConfig => context.require_valid_config()?,
+        Needs::Owner => context.check_writes()?,
+        Needs::Nothing => {}
     }
-    let resumes = resumes_queue(&command);
+    // A sync under a wrong configuration would only be parked.
+    let resumes = resumes_queue(&command) && context.loaded().errors.is_empty();
     let ended = match command {
         Command::Hook(args) => {
             hook::run(context, args);
@@ -85,19 +90,38 @@ fn resumes_queue(command: &Command) -> bool {
     )
 }
 
-/// Returns whether a command does its work although settings break their rules: an assistant must
-/// not lose its memory over them, and a person must be able to see them.
-fn works_with_bad_config(command: &Command) -> bool {
-    matches!(
-        command,
+/// What a command needs of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// All of it: what uses the vault or serves others must not do so by a setting that is not
+    /// meant.
+    RightConfig,
+    /// To know whose memories it stores and what is to be taken out of them.
+    Owner,
+    /// No more than it says itself: nobody may lose their memory over a setting, and a person must
+    /// be able to see what is wrong.
+    Nothing,
+}
+
+fn needs(command: &Command) -> Needs {
+    match command {
+        Command::Serve(_) | Command::Sync(_) | Command::Pull(_) | Command::Machines(_) => {
+            Needs::RightConfig
+        }
+        Command::Store(_) | Command::Forget(_) | Command::Import(_) => Needs::Owner,
         Command::Mcp
-            | Command::Hook(_)
-            | Command::Status
-            | Command::Config(_)
-            | Command::Completions(_)
-            | Command::Demo
-            | Command::Drain
-    )
+        | Command::Hook(_)
+        | Command::Get(_)
+        | Command::List(_)
+        | Command::Search(_)
+        | Command::History(_)
+        | Command::Status
+        | Command::Export(_)
+        | Command::Config(_)
+        | Command::Completions(_)
+        | Command::Demo
+        | Command::Drain => Needs::Nothing,
+    }
 }
 
 /// Returns whether nothing at all is stored.

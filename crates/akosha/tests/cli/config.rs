@@ -105,7 +105,7 @@ fn a_named_file_must_exist_and_be_toml() {
     let sandbox = Sandbox::new();
     let broken = sandbox.file("broken.toml", "= what");
     for path in ["nowhere.toml", &broken] {
-        let (kind, _) = sandbox.error(&["list", "--config", path], 2);
+        let (kind, _) = sandbox.error(&["sync", "--config", path], 2);
         assert_eq!(kind, "config");
         assert_eq!(
             sandbox.json(&["config", "check", "--config", path], 2)["valid"],

@@ -94,18 +94,12 @@ fn all_configuration_errors_are_told_at_once() {
         .with("AKOSHA_CHUNK_SIZE_MB", "0")
         .with("AKOSHA_MAX_RETRIES", "many")
         .with("AKOSHA_CLOUD_BUCKET", "-bad-");
-    let commands: [&[&str]; 11] = [
-        &["store", "x"],
-        &["get", "x"],
-        &["list"],
-        &["search", "x"],
-        &["forget", "x"],
-        &["history", "x"],
+    let commands: [&[&str]; 5] = [
         &["sync"],
+        &["sync", "--background"],
         &["pull"],
-        &["export"],
-        &["import", "markdown", "."],
         &["machines", "adopt"],
+        &["serve", "--listen", "127.0.0.1:0"],
     ];
     for command in commands {
         let answer = sandbox.json(command, 2);
@@ -124,7 +118,7 @@ fn all_configuration_errors_are_told_at_once() {
         found.sort_unstable();
         assert_eq!(found, ["chunk_size_mb", "cloud_bucket", "max_retries"]);
     }
-    let run = sandbox.run(&["list"]).ends(2);
+    let run = sandbox.run(&["sync"]).ends(2);
     insta::assert_snapshot!(run.stderr, @r"
     error: the configuration has 3 errors
       `cloud_bucket` must be a bucket name that starts and ends with a letter or digit: `-bad-` from env AKOSHA_CLOUD_BUCKET
@@ -135,6 +129,89 @@ fn all_configuration_errors_are_told_at_once() {
         hint: set for example `AKOSHA_CHUNK_SIZE_MB=5`, or unset it
     hint: correct them, then see `akosha config check`
     ");
+}
+
+#[test]
+fn a_wrong_setting_keeps_nobody_from_their_memories() {
+    let sandbox = Sandbox::new().with("AKOSHA_MAX_RETRIES", "99");
+    sandbox.file("docs/a.md", "# One\n\ntext\n");
+    let config = sandbox.file("my.toml", "colour = 1\n");
+    let commands: [&[&str]; 8] = [
+        &["store", "the text", "--id", "a"],
+        &["get", "a"],
+        &["list"],
+        &["search", "text"],
+        &["history", "a"],
+        &["forget", "a"],
+        &["export"],
+        &["import", "markdown", "docs"],
+    ];
+    for command in commands {
+        let command = [command, &["--config", &config]].concat();
+        let run = sandbox.run(&command).ends(0);
+        assert!(!run.stdout.is_empty() || command[0] == "export", "{run:?}");
+        assert_eq!(run.stderr.matches("warning: ").count(), 1, "{run:?}");
+        for said in [
+            "2 errors",
+            "`akosha config check`",
+            "`max_retries`",
+            "`colour`",
+        ] {
+            assert!(run.stderr.contains(said), "{said}: {run:?}");
+        }
+        let quiet = sandbox.run(&[&command[..], &["-q"]].concat()).ends(0);
+        assert_eq!(quiet.stderr, "");
+    }
+    let run = sandbox.run(&["list"]).ends(0);
+    insta::assert_snapshot!(run.stderr, @r"
+    warning: the configuration has 1 error, nothing syncs until that is corrected: `akosha config check`
+      `max_retries` must be a whole number from 0 to 10: `99` from env AKOSHA_MAX_RETRIES
+    ");
+}
+
+#[test]
+fn nothing_is_stored_while_it_is_open_whose_it_would_be() {
+    let sandbox = Sandbox::new();
+    sandbox.store("a", "text");
+    let broken = sandbox.file("broken.toml", "= what");
+    let rules = sandbox.file("rules.toml", "[[rule]]\nname = 'pin'\npattern = '('\n");
+    for (variable, value) in [
+        ("AKOSHA_SYSTEM_ID", "a b"),
+        ("AKOSHA_CONFIG", broken.as_str()),
+        ("AKOSHA_REDACTION_RULES", rules.as_str()),
+    ] {
+        let set = |command: &[&str]| {
+            let mut command = sandbox.command(command);
+            command.env(variable, value).output().unwrap()
+        };
+        for command in [
+            &["store", "x"][..],
+            &["forget", "a"],
+            &["import", "markdown", "."],
+        ] {
+            let output = set(&[command, &["--json"]].concat());
+            assert_eq!(output.status.code(), Some(2), "{variable}: {output:?}");
+            let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let error = &answer["error"];
+            assert_eq!(error["kind"], "config");
+            assert!(!error["errors"].as_array().unwrap().is_empty(), "{answer}");
+            let said = String::from_utf8(set(command).stderr).unwrap();
+            assert!(said.starts_with("error: nothing is stored while"), "{said}");
+            assert!(said.contains("`akosha config check`"), "{said}");
+            assert!(!said.contains("warning: "), "{said}");
+        }
+        let found = set(&["get", "a", "--system", "test-system"]);
+        assert_eq!(found.status.code(), Some(0), "{variable}: {found:?}");
+        let said = String::from_utf8(found.stderr).unwrap();
+        assert!(said.starts_with("warning: "), "{said}");
+    }
+    assert_eq!(
+        sandbox.json(&["list"], 0)["memories"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]

@@ -244,6 +244,8 @@ fn nothing_is_written_under_an_id_that_the_user_may_not_want() {
     ] {
         let loaded = load_in(file, &environment(variables));
         assert_eq!(loaded.writes_allowed(), allowed, "{file} {variables:?}");
+        let refused = loaded.check_writes().err().map(|refused| refused.errors);
+        assert_eq!(refused, (!allowed).then_some(loaded.errors));
     }
 }
 
