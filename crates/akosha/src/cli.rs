@@ -66,6 +66,11 @@ impl Global {
     pub(crate) fn named_config(&self) -> Option<PathBuf> {
         named(self.config.as_ref())
     }
+
+    /// Returns whether the configuration file is the one that the environment names.
+    pub(crate) fn is_config_from_env(&self) -> bool {
+        self.config.is_some() && self.config == std::env::var_os("AKOSHA_CONFIG")
+    }
 }
 
 fn named(path: Option<&OsString>) -> Option<PathBuf> {

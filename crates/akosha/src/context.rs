@@ -18,6 +18,7 @@ use crate::output::Output;
 pub(crate) struct Context {
     home: Option<Home>,
     named_config: Option<PathBuf>,
+    config_from_env: bool,
     loaded: Arc<LoadedConfig>,
     output: Output,
     store: OnceCell<Store>,
@@ -28,10 +29,12 @@ impl Context {
     pub(crate) fn new(global: &Global) -> Self {
         let home = global.named_home().or_else(Config::default_home);
         let named_config = global.named_config().map(|path| absolute(&path));
+        let config_from_env = global.is_config_from_env();
         let environment = Environment::from_process(named_config.clone(), Vec::new());
         Self {
             home: home.map(|root| Home::new(absolute(&root))),
             named_config,
+            config_from_env,
             loaded: Arc::new(LoadedConfig::load(&environment)),
             output: Output::new(global),
             store: OnceCell::new(),
@@ -57,6 +60,11 @@ impl Context {
     /// Returns the configuration file that was named, as an absolute path.
     pub(crate) fn named_config(&self) -> Option<&Path> {
         self.named_config.as_deref()
+    }
+
+    /// Returns whether the environment named the configuration file, not a flag.
+    pub(crate) fn is_config_from_env(&self) -> bool {
+        self.config_from_env
     }
 
     /// Returns the configuration with its errors.

@@ -20,6 +20,124 @@ fn init_writes_a_file_that_is_valid() {
     sandbox.run(&["config", "init", "--force"]).ends(0);
 }
 
+#[test]
+fn what_init_writes_names_no_bucket_and_what_to_do_next() {
+    let sandbox = Sandbox::new();
+    let path = text(&sandbox.path("my.toml"));
+    let shown = sandbox.run(&["config", "init", "--config", &path]).ends(0);
+    for said in ["cloud_bucket", "akosha config check", "akosha sync"] {
+        assert!(shown.stdout.contains(said), "{}", shown.stdout);
+    }
+    let file = std::fs::read_to_string(&path).unwrap();
+    assert!(!file.contains("Copy this"), "{file}");
+    let settings = sandbox.json(&["config", "show", "--config", &path], 0);
+    assert_eq!(settings["cloud_bucket"]["value"], "");
+    let answer = sandbox.json(&["config", "init", "--force", "--config", &path], 0);
+    assert_eq!(keys(&answer), ["next", "path"]);
+}
+
+#[test]
+fn show_names_the_file_that_was_read() {
+    let sandbox = Sandbox::new();
+    let default = text(&sandbox.path("config/akosha/akosha.toml"));
+    let shown = sandbox.run(&["config", "show"]).ends(0).stdout;
+    let first = shown.lines().next().unwrap();
+    assert!(
+        first.starts_with("# no file is read: `akosha config init` writes "),
+        "{first}"
+    );
+    let answer = sandbox.json(&["config", "show"], 0);
+    assert_eq!(
+        answer["config"],
+        json!({"value": null, "source": "default"})
+    );
+    for setting in answer.as_object().unwrap().values() {
+        assert_eq!(keys(setting), ["source", "value"]);
+    }
+
+    sandbox.run(&["config", "init"]).ends(0);
+    let shown = sandbox.run(&["config", "show"]).ends(0).stdout;
+    if cfg!(target_os = "linux") {
+        assert!(
+            shown.starts_with(&format!("# read from {default}\n")),
+            "{shown}"
+        );
+    }
+    let named = sandbox.file("my.toml", "max_retries = 1\n");
+    let flag = sandbox.json(&["config", "show", "--config", &named], 0);
+    assert_eq!(
+        flag["config"],
+        json!({"value": named, "source": "flag --config"})
+    );
+    let sandbox = sandbox.with("AKOSHA_CONFIG", &named);
+    let variable = sandbox.json(&["config", "show"], 0);
+    assert_eq!(
+        variable["config"],
+        json!({"value": named, "source": "env AKOSHA_CONFIG"})
+    );
+    std::fs::write(&named, "= what").unwrap();
+    let shown = sandbox.run(&["config", "show"]).ends(0).stdout;
+    let first = shown.lines().next().unwrap();
+    assert!(
+        first.contains("cannot be read") && first.contains(&named),
+        "{first}"
+    );
+}
+
+#[test]
+fn check_warns_once_of_each_thing() {
+    let sandbox = Sandbox::new()
+        .with("AKOSHA_CLOUD_BUCKET", "my-bucket")
+        .with("AKOSHA_SHARDS", "2");
+    let run = sandbox.run(&["config", "check"]).ends(0);
+    assert_eq!(run.stderr, "");
+    assert_eq!(run.stdout.matches("warning: ").count(), 2, "{run:?}");
+    for said in [
+        "`shards` has no effect",
+        "no credentials for `cloud_bucket`",
+    ] {
+        assert_eq!(run.stdout.matches(said).count(), 1, "{said}: {run:?}");
+    }
+    let answer = sandbox.json(&["config", "check"], 0);
+    assert_eq!(answer["warnings"].as_array().unwrap().len(), 2, "{answer}");
+    // Who does not use the bucket hears nothing of its keys.
+    let run = sandbox.run(&["list"]).ends(0);
+    assert_eq!(
+        run.stderr,
+        "warning: `shards` has no effect in this version (env AKOSHA_SHARDS)\n"
+    );
+
+    let sandbox = sandbox
+        .with("AWS_ACCESS_KEY_ID", "a")
+        .with("AWS_SECRET_ACCESS_KEY", "b");
+    let answer = sandbox.json(&["config", "check"], 0);
+    assert_eq!(answer["warnings"].as_array().unwrap().len(), 1, "{answer}");
+    assert!(
+        !sandbox
+            .run(&["config", "show"])
+            .ends(0)
+            .stdout
+            .contains("AWS_")
+    );
+}
+
+#[test]
+fn a_bucket_that_cannot_work_is_an_error() {
+    let sandbox = Sandbox::new();
+    for (bucket, hint) in [
+        ("gs://my-bucket", "storage.googleapis.com"),
+        ("az://my-bucket", "file:///"),
+        ("/mnt/share", "`file:///mnt/share`"),
+    ] {
+        let file = sandbox.file("my.toml", format!("cloud_bucket = \"{bucket}\"\n"));
+        let answer = sandbox.json(&["config", "check", "--config", &file], 2);
+        let error = &answer["errors"][0];
+        assert_eq!(error["value"], bucket);
+        assert!(error["hint"].as_str().unwrap().contains(hint), "{answer}");
+        assert_eq!(answer["warnings"], json!([]));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn init_keeps_the_file_from_others() {

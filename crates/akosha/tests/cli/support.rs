@@ -64,7 +64,8 @@ impl Sandbox {
         let mut command = Command::new(env!("CARGO_BIN_EXE_akosha"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("AKOSHA_") || name.starts_with("CLOUD_SYNC_") {
+            let is_read = ["AKOSHA_", "CLOUD_SYNC_", "AWS_"];
+            if is_read.iter().any(|prefix| name.starts_with(prefix)) {
                 command.env_remove(name);
             }
         }

@@ -16,7 +16,12 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let answer = CheckAnswer {
         valid: loaded.errors.is_empty(),
         errors: loaded.errors.clone(),
-        warnings: loaded.warnings.clone(),
+        warnings: loaded
+            .warnings
+            .iter()
+            .chain(&loaded.credentials_warning)
+            .cloned()
+            .collect(),
     };
     context.output().answer(&answer)?;
     Ok(if answer.valid {

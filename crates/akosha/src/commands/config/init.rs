@@ -12,8 +12,16 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Answer, Page};
 
-/// What is written: every setting of a laptop, with comments.
+/// What is written: the settings of a laptop, commented out as far as they are a user's own.
 const LAPTOP: &str = include_str!("../../../../../config/laptop.toml");
+
+/// What to do next.
+const NEXT: [&str; 3] = [
+    "name a bucket or folder of yours in it, as `cloud_bucket`; until then nothing leaves this \
+     machine",
+    "see whether it is right: `akosha config check`",
+    "push what is stored: `akosha sync`",
+];
 
 /// Options of `akosha config init`.
 #[derive(Debug, clap::Args)]
@@ -49,7 +57,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         }
         written => written.map_err(|error| Failure::of_file("write", &path, &error))?,
     }
-    context.output().answer(&InitAnswer { path })?;
+    context.output().answer(&InitAnswer { path, next: NEXT })?;
     Ok(Exit::Done)
 }
 
@@ -79,11 +87,16 @@ fn create(path: &Path, force: bool) -> io::Result<File> {
 #[derive(Debug, Serialize)]
 struct InitAnswer {
     path: PathBuf,
+    next: [&'static str; 3],
 }
 
 impl Answer for InitAnswer {
     fn write_text(&self, page: &mut Page<'_>) -> io::Result<()> {
         page.line(format!("wrote {}", self.path.display()))?;
-        page.line("edit it, then see `akosha config check`")
+        page.line("next:")?;
+        for step in self.next {
+            page.line(format!("  {step}"))?;
+        }
+        Ok(())
     }
 }
