@@ -59,6 +59,10 @@ impl From<ImportError> for Failure {
 
 impl Answer for ImportReport {
     fn write_text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        if let Some(hint) = self.hint {
+            page.line("nothing to import was found")?;
+            return page.line(hint);
+        }
         page.line(format!(
             "imported {}: {} new, {} updated, {} known, in {:.1} s",
             show::counted(self.read, "memory", "memories"),

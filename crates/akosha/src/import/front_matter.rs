@@ -178,6 +178,14 @@ mod tests {
     }
 
     #[test]
+    fn empty_tags_are_left_out() {
+        for tags in ["[x, '', ' ', 7]", "'x, , 7'"] {
+            let text = format!("---\ntags: {tags}\n---\n");
+            assert_eq!(FrontMatter::split(&text).0.tags(), ["x", "7"], "{tags}");
+        }
+    }
+
+    #[test]
     fn rules_and_unclosed_blocks_are_text() {
         for text in [
             "---\n\nA sentence between rules.\n\n---\nmore",

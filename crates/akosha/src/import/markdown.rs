@@ -28,6 +28,11 @@ impl Source for Markdown {
         "markdown"
     }
 
+    fn reads(&self) -> &'static str {
+        "text is read from files that end in `.md` or `.markdown`, in folders below too; folders \
+         that start with a dot, `node_modules` and `target` are left out"
+    }
+
     fn read(&self, path: &Path, sink: &mut dyn Sink) -> Result<(), ImportError> {
         let unreadable = |source| ImportError::Path {
             path: path.to_owned(),

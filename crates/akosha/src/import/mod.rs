@@ -30,6 +30,9 @@ pub(crate) trait Source: Sync {
     /// Returns the name that the command line knows it by.
     fn name(&self) -> &'static str;
 
+    /// Says what it reads, for who found nothing.
+    fn reads(&self) -> &'static str;
+
     /// Reads everything below `path` and gives it to `sink`, one file at a time. What cannot be
     /// read is given to [`Sink::skip`] and stops nothing else.
     ///
@@ -83,6 +86,8 @@ pub(crate) struct ImportReport {
     pub(crate) redactions: u64,
     /// Seconds that it took.
     pub(crate) duration_seconds: f64,
+    /// What is read, where nothing was found.
+    pub(crate) hint: Option<&'static str>,
 }
 
 /// A file, or a part of one, that was not imported.
@@ -174,6 +179,9 @@ pub(crate) fn run(
     let mut batcher = Batcher::new(store, redactor, progress);
     source.read(path, &mut batcher)?;
     let mut report = batcher.finish()?;
+    if report.read == 0 && report.skipped.is_empty() {
+        report.hint = Some(source.reads());
+    }
     report.duration_seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }

@@ -16,6 +16,7 @@ fn markdown_comes_in_by_section_and_once() {
         [
             "duplicates",
             "duration_seconds",
+            "hint",
             "read",
             "redactions",
             "skipped",
@@ -48,6 +49,25 @@ fn what_is_skipped_is_named() {
     assert_eq!(answer["stored"], 1);
     let path = answer["skipped"][0]["path"].as_str().unwrap();
     assert!(path.ends_with("bad.md"), "{path}");
+}
+
+#[test]
+fn a_folder_without_markdown_tells_what_is_read() {
+    let sandbox = Sandbox::new();
+    sandbox.file("docs/notes.txt", "# One\n\ntext\n");
+    sandbox.file("docs/.hidden/a.md", "# One\n\ntext\n");
+    let folder = sandbox.path("docs");
+    let command = ["import", "markdown", folder.to_str().unwrap()];
+    let answer = sandbox.json(&command, 0);
+    assert_eq!(answer["read"], 0);
+    let hint = answer["hint"].as_str().unwrap();
+    for ending in ["`.md`", "`.markdown`"] {
+        assert!(hint.contains(ending), "{hint}");
+    }
+    let shown = sandbox.run(&command).ends(0).stdout;
+    assert_eq!(shown, format!("nothing to import was found\n{hint}\n"));
+    sandbox.file("docs/a.markdown", "# One\n\ntext\n");
+    assert_eq!(sandbox.json(&command, 0)["hint"], serde_json::Value::Null);
 }
 
 #[test]
