@@ -44,7 +44,40 @@ fn a_file_appears_when_it_is_whole() {
     assert_eq!(lines(&std::fs::read_to_string(&path).unwrap()).len(), 3);
     let (kind, message) = sandbox.error(&["export", "nowhere/out.jsonl"], 1);
     assert_eq!(kind, "storage");
-    assert!(message.contains("`nowhere/out.jsonl`"), "{message}");
+    // The system's words, and no name but the one that was given.
+    let said = std::fs::File::open(sandbox.path("nowhere/out.jsonl")).unwrap_err();
+    assert_eq!(message, format!("cannot write `nowhere/out.jsonl`: {said}"));
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_only_when_that_is_asked_for() {
+    let sandbox = filled();
+    let path = sandbox.file("out.jsonl", "mine");
+    let (kind, message) = sandbox.error(&["export", &path], 2);
+    assert_eq!(kind, "invalid");
+    assert_eq!(message, format!("`{path}` exists already"));
+    let run = sandbox.run(&["export", &path]).ends(2);
+    assert!(run.stderr.contains("`--force`"), "{run:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    sandbox.run(&["export", "--force", &path]).ends(0);
+    assert_eq!(lines(&std::fs::read_to_string(&path).unwrap()).len(), 3);
+
+    let folder = text(&sandbox.path("home"));
+    let (_, message) = sandbox.error(&["export", "--force", &folder], 2);
+    assert!(message.contains("no regular file"), "{message}");
+    let left: Vec<_> = std::fs::read_dir(sandbox.path(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_string_lossy().contains("export"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn on_standard_output_json_is_one_memory_a_line_too() {
+    let sandbox = filled();
+    let plain = sandbox.run(&["export"]).ends(0).stdout;
+    assert_eq!(sandbox.run(&["export", "--json"]).ends(0).stdout, plain);
 }
 
 #[test]
