@@ -59,7 +59,7 @@ fn answer(context: &Context, event: &str) -> Result<(), Failure> {
         "stop" | "pre-compact" | "post-compact" | "user-prompt-submit" => Ok(()),
         other => {
             stderr_line(&format!(
-                "akosha: `{}` is no hook event",
+                "akosha: `{}` is no hook event; see `akosha hook --help`",
                 other.escape_debug()
             ));
             Ok(())

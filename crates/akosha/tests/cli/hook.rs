@@ -65,6 +65,20 @@ fn other_events_say_nothing() {
         assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
     }
     assert!(!sandbox.path("home").exists());
+    let help = sandbox.run(&["hook", "--help"]).ends(0).stdout;
+    for event in EVENTS {
+        assert!(help.contains(event), "{event}: {help}");
+    }
+    assert!(help.contains("do nothing yet"), "{help}");
+}
+
+#[test]
+fn an_event_that_is_not_known_is_named() {
+    let run = Sandbox::new().run(&["hook", "bogus\nevent"]).ends(0);
+    assert_eq!(
+        run.stderr,
+        "akosha: `bogus\\nevent` is no hook event; see `akosha hook --help`\n"
+    );
 }
 
 #[test]
