@@ -255,6 +255,10 @@ pub(super) static FIELDS: &[Field] = &[
     // A warning would not do here: whoever asks for encryption must not be uploaded in the clear.
     // `load` refuses it until it is built.
     Field::new("encryption", choice!(Encryption, encryption)),
+    Field::new("require_signatures", Kind::Flag(place!(require_signatures))).later(),
+    Field::new("trusted_keys", Kind::PublicKeys(place!(trusted_keys)))
+        .hint("write for example `trusted_keys = [\"…\"]` with what `akosha key show` prints")
+        .later(),
     Field::new(
         "sync_schedule",
         text(check::schedule, place!(sync_schedule)),

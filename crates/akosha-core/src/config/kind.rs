@@ -69,6 +69,8 @@ pub(super) enum Kind {
     },
     SystemId,
     Paths(Place<Option<Vec<PathBuf>>>),
+    /// Public keys of Ed25519 in hex.
+    PublicKeys(Place<Vec<String>>),
 }
 
 impl Kind {
@@ -103,6 +105,7 @@ impl Kind {
                     .map_err(|_| "must be 1 to 100 letters, digits, `_` or `-`".to_owned())?;
             }
             Self::Paths(at) => *(at.get_mut)(config) = Some(paths(given)?),
+            Self::PublicKeys(at) => *(at.get_mut)(config) = public_keys(given)?,
         }
         Ok(())
     }
@@ -132,6 +135,7 @@ impl Kind {
                     .collect(),
                 None => Value::Null,
             },
+            Self::PublicKeys(at) => json!((at.get)(config)),
         }
     }
 
@@ -211,6 +215,26 @@ fn paths(given: Given<'_>) -> Result<Vec<PathBuf>, String> {
             path.display().to_string().escape_debug()
         )),
         None => Ok(paths),
+    }
+}
+
+fn public_keys(given: Given<'_>) -> Result<Vec<String>, String> {
+    let keys: Option<Vec<&str>> = match given {
+        Given::Toml(value) => value
+            .as_array()
+            .and_then(|list| list.iter().map(toml::Value::as_str).collect()),
+        Given::Text(text) => Some(
+            text.split([',', ' '])
+                .filter(|key| !key.is_empty())
+                .collect(),
+        ),
+    };
+    let keys = keys.ok_or("must be a list of public keys, each in quotes")?;
+    let is_key = |key: &&str| key.len() == 64 && key.bytes().all(|b| b.is_ascii_hexdigit());
+    if keys.iter().all(is_key) {
+        Ok(keys.iter().map(|key| key.to_ascii_lowercase()).collect())
+    } else {
+        Err("must hold public keys alone, each of 64 hex digits".into())
     }
 }
 

@@ -108,6 +108,11 @@ pub struct Config {
     pub files: Option<Vec<PathBuf>>,
     /// Whether the vault is encrypted end to end; anything but `off` is an error in this version.
     pub encryption: Encryption,
+    /// Whether an upload without a signature that counts is set aside; unless it is set, as
+    /// [`Config::encryption`] is.
+    pub require_signatures: bool,
+    /// Public keys whose signatures count beside this home's own: 64 lower-case hex digits each.
+    pub trusted_keys: Vec<String>,
     /// Cron fields of a scheduled sync; empty means none.
     pub sync_schedule: String,
     /// Whether an empty store is filled from the vault.
@@ -163,6 +168,8 @@ impl Config {
             redaction_rules: String::new(),
             files: None,
             encryption: Encryption::Off,
+            require_signatures: false,
+            trusted_keys: Vec::new(),
             sync_schedule: String::new(),
             restore_on_empty: true,
             retention: Retention {

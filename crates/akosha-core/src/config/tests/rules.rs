@@ -132,6 +132,15 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
         &["\"/a\"", "[\"a\"]", "[\"/\"]", "[\"/a\\n\"]", "[1]"],
     ),
     ("encryption", &["\"off\""], &["\"on\"", "\"age\"", "true"]),
+    ("require_signatures", &["true", "false"], &["\"on\"", "1"]),
+    (
+        "trusted_keys",
+        &[
+            "[]",
+            "[\"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\"]",
+        ],
+        &["\"\"", "[\"d75a\"]", "[1]", "true"],
+    ),
     (
         "sync_schedule",
         &["\"\"", "\"0 2 * * *\""],
@@ -300,6 +309,17 @@ fn files_are_a_list_in_toml_and_split_in_the_environment() {
         Some(Vec::new())
     );
     assert_eq!(load("").config.files, None);
+}
+
+#[test]
+fn public_keys_are_a_list_in_toml_and_split_in_the_environment() {
+    let (one, two) = ("ab".repeat(32), "cd".repeat(32));
+    let text = format!("{}, {two}", one.to_uppercase());
+    let loaded = load_variables(&[("AKOSHA_TRUSTED_KEYS", &text)]);
+    assert!(loaded.errors.is_empty(), "{:?}", loaded.errors);
+    assert_eq!(loaded.config.trusted_keys, [one, two]);
+    let loaded = load_variables(&[("AKOSHA_TRUSTED_KEYS", "ab")]);
+    assert_eq!(keys(&loaded), ["trusted_keys"]);
 }
 
 #[test]
