@@ -51,8 +51,10 @@ impl Answer for DemoReport {
     /// Writes what comes next; the steps were told one by one.
     fn write_text(&self, page: &mut Page<'_>) -> io::Result<()> {
         page.line("")?;
+        let commands = self.next.iter().map(|next| next.command.len());
+        let width = commands.max().unwrap_or_default();
         for next in &self.next {
-            page.line(format!("{:<38} {}", next.command, next.purpose))?;
+            page.line(format!("{:<width$}  {}", next.command, next.purpose))?;
         }
         Ok(())
     }

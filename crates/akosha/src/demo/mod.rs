@@ -44,7 +44,7 @@ const NEXT: [(&str, &str); 4] = [
         "name the bucket or folder that you own, for sync",
     ),
     (
-        "claude mcp add akosha -- akosha mcp",
+        "claude mcp add --scope user akosha -- akosha mcp",
         "give it to Claude Code",
     ),
 ];

@@ -10,6 +10,7 @@
 mod completions;
 mod config;
 mod demo;
+mod documents;
 mod drain;
 mod export;
 mod forget;
