@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, S3, Vault};
+use crate::support::{Home, S3, Server, Vault, assert_same};
 
 /// A push that has to be refused: exit code 4, nothing in the vault touched, nothing
 /// acknowledged.
@@ -139,14 +139,153 @@ fn a_new_system_id_settles_it_too() {
     first.store("m", "First");
     first.ok(&["sync"]);
     second.store("m", "Second");
+    second.store("m", "Second, revised");
+    second.store("given up", "Soon forgotten");
+    second.ok(&["forget", "given up"]);
     refused(&second, &vault);
+    let status = second.ok(&["status"]);
+    let conflict = &status["sync_conflicts"][0];
+    assert_eq!(conflict["system_id"], "shared", "{status}");
+    assert_eq!(conflict["method"], "cloud", "{status}");
+    let hint = conflict["hint"].as_str().unwrap();
+    assert!(hint.contains("`system_id`"), "{status}");
+    let shown = second.run(&["status"]).ended(0).stdout;
+    assert!(
+        shown.contains("conflict") && shown.contains(hint),
+        "{shown}"
+    );
+
+    // What the hint says first is all that is to be done.
     second.set("system_id", "second");
     second.store("n", "Under its own name");
-    // What was stored under the old id is still refused; what is new comes in.
+    let report = second.ok(&["sync"]);
+    assert_eq!(report["method"], "cloud", "{report}");
+    assert_eq!(report["memories_uploaded"], 5, "{report}");
+    assert_eq!(second.lag(), 0);
+    assert_eq!(second.ok(&["status"])["sync_conflicts"], json!([]));
+    first.store("o", "The first goes on");
+    first.ok(&["sync"]);
+    second.store("p", "And so does the second");
+    second.ok(&["sync"]);
+    for home in [&first, &second] {
+        assert_eq!(home.ok(&["sync"])["memories_uploaded"], 0);
+    }
+    vault.check("shared");
+    vault.check("second");
+
+    // A reader has everything of both, once.
+    let third = Home::new("third").with_folder(vault.root());
+    third.ok(&["pull"]);
+    let mut all = [first.rows(), second.rows()].concat();
+    all.sort();
+    assert_same("everything, once", &all, &third.rows());
+    assert_eq!(third.ok(&["pull"])["uploads_seen"], 0);
+    for home in [&first, &second] {
+        home.ok(&["pull"]);
+        assert_same("everywhere", &third.rows(), &home.rows());
+        assert_eq!(home.ok(&["status"])["conflicts"], 0);
+    }
+}
+
+#[test]
+fn what_was_acknowledged_under_the_old_id_keeps_it() {
+    let vault = Vault::new();
+    let mut first = Home::new("shared").with_folder(vault.root());
+    first.store("m", "Acknowledged");
+    first.store("n", "Acknowledged, too");
+    first.ok(&["sync"]);
+    let second = Home::new("shared").with_folder(vault.root());
+    second.store("x", "Of the machine that takes over");
+    second.ok(&["machines", "adopt"]);
+    second.ok(&["sync"]);
+
+    first.store("m", "Revised after the other took over");
+    first.ok(&["forget", "n"]);
+    refused(&first, &vault);
+    first.set("system_id", "first");
+    assert_eq!(first.ok(&["sync"])["memories_uploaded"], 1);
+    let moved = vault.uploads("first");
+    assert_eq!(moved.len(), 1, "{moved:#?}");
+    assert_eq!(vault.rows("first"), 1);
+    assert_eq!(vault.rows("shared"), 3);
+    assert_eq!(first.lag(), 0);
+    // What it forgot stays forgotten here.
+    first.json(&["get", "n"], 1);
+    assert_eq!(first.ok(&["get", "m"])["system_id"], "first");
+    let shared = first.ok(&["get", "m", "--system", "shared"]);
+    assert_eq!(shared["text"], "Acknowledged");
+    second.store("y", "Goes on");
+    second.ok(&["sync"]);
+    vault.check("shared");
+}
+
+#[test]
+fn what_another_target_has_under_the_old_id_is_told_and_the_rest_arrives() {
+    let (vault, server) = (Vault::new(), Server::start("server"));
+    let first = Home::new("shared").with_folder(vault.root());
+    first.store("m", "First");
+    first.ok(&["sync"]);
+    let second = Home::new("shared").with("akosha_url", server.url());
+    second.store("n", "On the server under the old id");
+    assert_eq!(second.ok(&["sync"])["method"], "http");
+    let mut second = second.with_folder(vault.root());
+    refused(&second, &vault);
+    second.set("system_id", "second");
+    second.store("o", "Under the new id");
     let report = second.json(&["sync"], 4);
-    assert_eq!(report["success"], false, "{report}");
+    assert_eq!(report["memories_uploaded"], 1, "{report}");
+    assert_eq!(report["method"], "cloud", "{report}");
+    assert!(
+        report["hint"].as_str().unwrap().contains("adopt shared"),
+        "{report}"
+    );
     assert_eq!(vault.rows("second"), 1);
-    assert_eq!(vault.rows("shared"), 1);
+    second.store("p", "Another one");
+    let text = second.run(&["sync"]).ended(4);
+    assert!(
+        text.stdout.contains("pushed 1 change by cloud"),
+        "{text:#?}"
+    );
+    // The way out that is left.
+    second.ok(&["machines", "adopt", "shared"]);
+    assert_eq!(second.ok(&["sync"])["memories_uploaded"], 1);
+    assert_eq!(second.lag(), 0);
+    vault.check("shared");
+}
+
+#[test]
+fn only_an_id_of_this_machine_that_another_one_has_can_be_taken_over() {
+    let vault = Vault::new();
+    let home = Home::new("laptop").with_folder(vault.root());
+    let other = Home::new("other").with_folder(vault.root());
+    other.store("m", "Of another machine");
+    other.ok(&["sync"]);
+    let nothing = |home: &Home| {
+        let before = vault.files();
+        let answer = home.ok(&["machines", "adopt"]);
+        assert_eq!(answer["adopted"], false, "{answer}");
+        assert!(vault.files() == before, "the vault was changed");
+        answer["epoch"].clone()
+    };
+    assert_eq!(nothing(&home), 0);
+    home.store("m", "Mine");
+    home.ok(&["sync"]);
+    assert_eq!(nothing(&home), 0);
+    let text = home.run(&["machines", "adopt", "laptop"]).ended(0);
+    assert!(text.stdout.contains("nothing to do"), "{text:#?}");
+    for unknown in ["typo", "other"] {
+        let error = home
+            .run(&["machines", "adopt", unknown, "--json"])
+            .ended(2)
+            .error();
+        assert_eq!(error["kind"], "config", "{error}");
+        assert!(
+            error["message"].as_str().unwrap().contains("`laptop`"),
+            "{error}"
+        );
+    }
+    other.store("n", "Not disturbed");
+    other.ok(&["sync"]);
 }
 
 #[test]
@@ -195,6 +334,12 @@ fn a_queued_sync_in_conflict_is_parked_and_shown() {
     second.wait_until_quiet(std::time::Duration::from_secs(20));
     let status = second.ok(&["status"]);
     assert_eq!(status["queue"]["parked"], 1, "{status}");
+    let parked = &status["queue"]["parked_job"];
+    assert_eq!(parked["error"], status["queue"]["last_error"], "{status}");
+    let hint = parked["hint"].as_str().unwrap();
+    assert!(hint.contains("akosha machines adopt"), "{status}");
+    let shown = second.run(&["status"]).ended(0).stdout;
+    assert!(shown.contains("parked") && shown.contains(hint), "{shown}");
     assert!(
         status["queue"]["last_error"]
             .as_str()
@@ -207,4 +352,5 @@ fn a_queued_sync_in_conflict_is_parked_and_shown() {
     let status = second.ok(&["status"]);
     assert_eq!(status["queue"]["parked"], 0, "{status}");
     assert_eq!(status["queue"]["last_error"], Value::Null, "{status}");
+    assert_eq!(status["queue"]["parked_job"], Value::Null, "{status}");
 }

@@ -20,8 +20,10 @@ mod bad_input;
 mod conflict;
 mod fallback;
 mod hostile;
+mod http_writers;
 #[cfg(unix)]
 mod kill;
+mod moved_vault;
 #[cfg(unix)]
 mod push_kill;
 #[cfg(unix)]

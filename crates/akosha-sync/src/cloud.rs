@@ -3,19 +3,22 @@
 use std::sync::{Arc, OnceLock};
 
 use akosha_core::config::Config;
-use akosha_core::{ErrorKind, SystemId, time};
-use akosha_store::{PushIntent, PushState, Store, Target, Trigger};
+use akosha_core::{SystemId, WriterId, time};
+use akosha_store::{PushState, Store, Target, Trigger};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::disk::on_disk;
+use crate::dispute;
 use crate::vault::{CurrentHead, Head, Swap, Vault, VaultError, VaultKey};
-use crate::{Availability, MethodReport, Progress, SyncError, SyncMethod, SyncRequest};
+use crate::{Adoption, Availability, MethodReport, Progress, SyncError, SyncMethod, SyncRequest};
 
 mod changes;
+mod publication;
 mod upload;
 
-use upload::{Publication, Upload};
+use publication::Publication;
+use upload::Upload;
 
 /// Pushes to a vault.
 #[derive(Debug)]
@@ -50,20 +53,42 @@ impl CloudSync {
     }
 
     /// Takes over a system id: see [`Syncer::adopt`](crate::Syncer::adopt).
-    pub(crate) async fn adopt(&self, system_id: &SystemId) -> Result<i64, SyncError> {
+    pub(crate) async fn adopt(&self, system_id: &SystemId) -> Result<Adoption, SyncError> {
         let vault = self.vault()?;
-        let current = vault.read_head(system_id).await?;
-        let epoch = current.as_ref().map_or(0, |current| current.head.epoch) + 1;
-        let Some(current) = current else {
-            // Nobody writes under the id: the next push makes it this store's.
-            return Ok(0);
-        };
         let target = Self::target(vault);
+        let adopted = self.adopt_in(vault, &target, system_id).await;
+        let settled = adopted.as_ref().map(drop).map_err(|_| SyncError::Cancelled);
+        dispute::record(&self.store, &target, system_id, &settled).await?;
+        adopted
+    }
+
+    async fn adopt_in(
+        &self,
+        vault: &Vault,
+        target: &Target,
+        system_id: &SystemId,
+    ) -> Result<Adoption, SyncError> {
+        let Some(CurrentHead { head, version }) = vault.read_head(system_id).await? else {
+            // Nobody writes under the id: the next push makes it this store's.
+            return Ok(Adoption::default());
+        };
         let state = on_disk(&self.store, {
             let (target, system_id) = (target.clone(), system_id.clone());
             move |store| store.push_state(&target, &system_id)
         })
         .await?;
+        let publication = Publication {
+            store: &self.store,
+            vault,
+            target,
+            system_id,
+        };
+        if is_expected(&head, &state, self.store.writer_id()) || publication.resume(&head).await? {
+            return Ok(Adoption {
+                epoch: head.epoch,
+                adopted: false,
+            });
+        }
         // The cursor holds only where the vault still has what was acknowledged last.
         let keeps_cursor = match &state.last_upload_id {
             Some(last) => vault
@@ -72,24 +97,30 @@ impl CloudSync {
                 .is_some(),
             None => false,
         };
+        let epoch = head.epoch + 1;
         let head = Head {
             writer_id: self.store.writer_id().clone(),
             epoch,
             updated_at: self.store.sources().clock.now(),
-            ..current.head.clone()
+            ..head
         };
-        if let Swap::Lost { .. } = vault.swap_head(Some(&current.version), &head).await? {
+        if let Swap::Lost { .. } = vault.swap_head(Some(&version), &head).await? {
             return Err(SyncError::Conflict {
+                method: "cloud",
+                epoch: Some(epoch - 1),
                 message: format!("another machine wrote `{system_id}` at the same moment"),
                 hint: "stop akosha on the other machine, then repeat the command".into(),
             });
         }
-        let system_id = system_id.clone();
+        let (target, system_id) = (target.clone(), system_id.clone());
         on_disk(&self.store, move |store| {
             store.adopt(&target, &system_id, &head.upload_id, epoch, keeps_cursor)
         })
         .await?;
-        Ok(epoch)
+        Ok(Adoption {
+            epoch,
+            adopted: true,
+        })
     }
 }
 
@@ -144,13 +175,56 @@ impl CloudSync {
         progress: &dyn Progress,
         report: &mut MethodReport,
     ) -> Result<(), SyncError> {
+        let vault = self.vault()?;
+        let target = Self::target(vault);
         let mut result = Ok(());
-        for system_id in on_disk(&self.store, Store::local_systems).await? {
+        for system_id in dispute::systems(&self.store).await? {
             // A conflict over one id does not keep the others from being synced.
-            let pushed = self.push(&system_id, trigger, progress, report).await;
+            let mut pushed = self.push(&system_id, trigger, progress, report).await;
+            if let Err(conflict @ SyncError::Conflict { .. }) = pushed {
+                pushed = self.give_way(&system_id, conflict, report).await;
+            }
+            dispute::record(&self.store, &target, &system_id, &pushed).await?;
             result = result.and(pushed);
         }
+        self.keep_warnings(target, report).await?;
         result
+    }
+
+    /// Makes durable what the vault cannot promise, as far as this push has found out.
+    async fn keep_warnings(&self, target: Target, report: &MethodReport) -> Result<(), SyncError> {
+        let warnings = self.vault()?.warnings();
+        // Only a push that wrote has tried everything.
+        if report.upload_ids.is_empty() && warnings.is_empty() {
+            return Ok(());
+        }
+        on_disk(&self.store, move |store| {
+            store.set_warnings(&target, &warnings)
+        })
+        .await
+    }
+
+    /// Leaves an id that this node had before to the machine that has it now. Fails with
+    /// `conflict` where the id is the present one, or something cannot leave it.
+    async fn give_way(
+        &self,
+        system_id: &SystemId,
+        conflict: SyncError,
+        report: &mut MethodReport,
+    ) -> Result<(), SyncError> {
+        if system_id == self.store.system_id() {
+            return Err(conflict);
+        }
+        let vault = self.vault()?;
+        let target = Self::target(vault);
+        let publication = Publication {
+            store: &self.store,
+            vault,
+            target: &target,
+            system_id,
+        };
+        publication.close(report).await?;
+        dispute::move_away(&self.store, &target, system_id, conflict).await
     }
 
     /// Pushes what the vault lacks of one system: finishes the upload that was begun before, if
@@ -164,6 +238,12 @@ impl CloudSync {
     ) -> Result<(), SyncError> {
         let vault = self.vault()?;
         let target = Self::target(vault);
+        let publication = Publication {
+            store: &self.store,
+            vault,
+            target: &target,
+            system_id,
+        };
         let read_state = async || {
             let (target, system_id) = (target.clone(), system_id.clone());
             on_disk(&self.store, move |store| {
@@ -175,13 +255,15 @@ impl CloudSync {
             .await
         };
         let (mut state, mut unsynced) = read_state().await?;
-        if unsynced.changes == 0 && state.intent.is_none() {
-            return Ok(());
-        }
-        loop {
+        while unsynced.changes > 0 || state.intent.is_some() {
             let current = vault.read_head(system_id).await?;
-            self.check_writer(system_id, &state, current.as_ref())?;
-            if current.is_none() && state.acked_seq > 0 && state.intent.is_none() {
+            if let Some(CurrentHead { head, .. }) = &current
+                && !is_expected(head, &state, self.store.writer_id())
+            {
+                if !publication.resume(head).await? {
+                    return Err(self.conflict(head, &state));
+                }
+            } else if current.is_none() && state.acked_seq > 0 && state.intent.is_none() {
                 // A vault without a head has lost its uploads: everything is sent again.
                 let (target, system_id) = (target.clone(), system_id.clone());
                 on_disk(&self.store, move |store| {
@@ -189,15 +271,7 @@ impl CloudSync {
                 })
                 .await?;
             } else if let Some(intent) = &state.intent {
-                let publication = Publication {
-                    store: &self.store,
-                    vault,
-                    target: &target,
-                    system_id,
-                };
-                self.finish(publication, intent, current, report).await?;
-            } else if unsynced.changes == 0 {
-                return Ok(());
+                publication.finish(intent, current, report).await?;
             } else {
                 let upload = Upload {
                     store: &self.store,
@@ -213,81 +287,35 @@ impl CloudSync {
             }
             (state, unsynced) = read_state().await?;
         }
+        Ok(())
     }
 
-    /// Refuses to go on where somebody else writes under this id.
-    fn check_writer(
-        &self,
-        system_id: &SystemId,
-        state: &PushState,
-        current: Option<&CurrentHead>,
-    ) -> Result<(), SyncError> {
-        let Some(CurrentHead { head, .. }) = current else {
-            return Ok(());
-        };
-        let known = state.last_upload_id.as_ref() == Some(&head.upload_id)
-            || state
-                .intent
-                .as_ref()
-                .is_some_and(|intent| intent.upload_id == head.upload_id);
+    /// Says who else writes under an id.
+    fn conflict(&self, head: &Head, state: &PushState) -> SyncError {
         let who = if &head.writer_id != self.store.writer_id() {
             "another machine"
         } else if head.epoch > state.epoch {
-            "a machine that adopted the id"
-        } else if !known {
-            "a copy of this home"
+            "a copy of this home that took the id over"
         } else {
-            return Ok(());
+            "a copy of this home"
         };
-        Err(SyncError::Conflict {
-            message: format!(
-                "{who} writes as `{system_id}` in this vault, last at {}, upload `{}`, epoch {}; \
-                 nothing was overwritten",
-                time::format(head.updated_at),
-                head.upload_id,
-                head.epoch
-            ),
-            hint: format!(
-                "set another `system_id` on one of the machines, or take the id over on this one: \
-                 `akosha machines adopt {system_id}`"
-            ),
-        })
+        let message = format!(
+            "{who} writes as `{}` in this vault, last at {}, upload `{}`, epoch {}; nothing was \
+             overwritten",
+            head.system_id,
+            time::format(head.updated_at),
+            head.upload_id,
+            head.epoch
+        );
+        SyncError::taken("cloud", &head.system_id, Some(head.epoch), message)
     }
+}
 
-    /// Finishes an upload that was begun, from the step at which it stopped, or gives it up where
-    /// its manifest was never written.
-    async fn finish(
-        &self,
-        publication: Publication<'_>,
-        intent: &PushIntent,
-        current: Option<CurrentHead>,
-        report: &mut MethodReport,
-    ) -> Result<(), SyncError> {
-        let key = VaultKey::manifest(publication.system_id, &intent.upload_id);
-        let announced = current
-            .as_ref()
-            .filter(|current| current.head.upload_id == intent.upload_id)
-            .map(|current| current.head.epoch);
-        if publication.vault.size_of(&key).await?.is_some() {
-            tracing::info!(upload = %intent.upload_id, "finishes an upload that was begun before");
-            let published = publication.publish(intent, current, report).await;
-            let is_damaged = |error: &SyncError| error.kind() == ErrorKind::Data;
-            if !published.as_ref().is_err_and(is_damaged) {
-                return published;
-            }
-            // Taken back, so that its changes are sent anew.
-            tracing::warn!(upload = %intent.upload_id, "takes back a damaged upload");
-            publication.vault.delete(&key).await?;
-            if let Some(epoch) = announced {
-                let (target, system_id) =
-                    (publication.target.clone(), publication.system_id.clone());
-                let upload_id = intent.upload_id.clone();
-                return on_disk(&self.store, move |store| {
-                    store.adopt(&target, &system_id, &upload_id, epoch, true)
-                })
-                .await;
-            }
-        }
-        publication.abandon().await
-    }
+/// Returns whether a head is where this store's pushes to the vault have left it.
+fn is_expected(head: &Head, state: &PushState, writer_id: &WriterId) -> bool {
+    let begun = state.intent.as_ref().map(|intent| &intent.upload_id);
+    head.writer_id == *writer_id
+        && head.epoch <= state.epoch
+        && (state.last_upload_id.as_ref() == Some(&head.upload_id)
+            || begun == Some(&head.upload_id))
 }

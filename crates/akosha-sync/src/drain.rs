@@ -31,7 +31,9 @@ impl Syncer {
         };
         loop {
             let kept = Kept::new(lease, cancel);
-            let worked = self.work_through(kept.token()).await;
+            let worked = self
+                .work_through(&kept.store(self.store()), kept.token())
+                .await;
             let stopped = kept.token().is_cancelled();
             lease = kept.stop().await?;
             if worked.is_err() || stopped {
@@ -75,21 +77,31 @@ impl Syncer {
         on_disk(self.store(), move |store| store.try_lease(name, Kept::TTL)).await
     }
 
-    async fn work_through(&self, cancel: &CancellationToken) -> Result<(), SyncError> {
+    async fn work_through(
+        &self,
+        claimed: &Store,
+        cancel: &CancellationToken,
+    ) -> Result<(), SyncError> {
         while !cancel.is_cancelled() {
-            let Some(job) = on_disk(self.store(), Store::take_job).await? else {
+            let Some(job) = on_disk(claimed, Store::take_job).await? else {
                 return Ok(());
             };
-            self.run_job(job, cancel).await?;
+            self.run_job(claimed, job, cancel).await?;
         }
         Ok(())
     }
 
-    async fn run_job(&self, job: Job, cancel: &CancellationToken) -> Result<(), SyncError> {
+    async fn run_job(
+        &self,
+        claimed: &Store,
+        job: Job,
+        cancel: &CancellationToken,
+    ) -> Result<(), SyncError> {
         let mut report = SyncReport::default();
         match serde_json::from_str::<SyncRequest>(&job.request) {
             Ok(request) => {
-                self.push(&mut report, &request, job.trigger, &NoProgress, cancel)
+                let trigger = job.trigger;
+                self.push(claimed, &mut report, &request, trigger, &NoProgress, cancel)
                     .await;
             }
             Err(error) => {
@@ -98,14 +110,12 @@ impl Syncer {
             }
         }
         let now = self.store().sources().clock.now();
-        on_disk(self.store(), move |store| match (report.kind, report.error) {
+        on_disk(claimed, move |store| match (report.kind, report.error) {
             (None, _) | (_, None) => {
                 tracing::info!(job = %job.job_id, memories = report.memories_uploaded, "synced");
                 store.finish_job(&job.job_id)
             }
-            (Some(ErrorKind::Cancelled), Some(error)) => {
-                store.retry_job(&job.job_id, now, &error)
-            }
+            (Some(ErrorKind::Cancelled), Some(error)) => store.retry_job(&job.job_id, now, &error),
             (Some(kind), Some(error)) if kind.is_retryable() => {
                 tracing::warn!(job = %job.job_id, error, "the sync is tried again later");
                 store.retry_job(&job.job_id, now + pause(job.attempts), &error)

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use akosha_core::config::LoadedConfig;
 use akosha_core::{ErrorKind, JobId, SystemId};
-use akosha_store::{DRAIN_LEASE, Lease, Store, Trigger};
+use akosha_store::{DRAIN_LEASE, Dispute, Lease, Store, Trigger};
 use tokio_util::sync::CancellationToken;
 
 use crate::disk::on_disk;
 use crate::hybrid::{HybridOutcome, HybridSync};
 use crate::lease::Kept;
 use crate::{
-    CloudSync, MethodError, Progress, PullReport, SyncError, SyncReport, SyncRequest, pull,
+    Availability, CloudSync, HttpSync, MethodError, Progress, PullReport, SyncError, SyncReport,
+    SyncRequest, pull,
 };
 
 /// Longest wait for a drainer of the same home that is at work.
@@ -26,6 +27,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub struct Syncer {
     store: Store,
     config: Arc<LoadedConfig>,
+}
+
+/// What became of the wish to take a system id over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Adoption {
+    /// The epoch under which this home writes.
+    pub epoch: i64,
+    /// Whether anybody else had the id.
+    pub adopted: bool,
 }
 
 impl Syncer {
@@ -78,8 +88,9 @@ impl Syncer {
         cancel: &CancellationToken,
     ) -> Result<(), SyncError> {
         let lease = Kept::new(self.wait_for_lease(cancel).await?, cancel);
+        let store = lease.store(&self.store);
         let recorded = self
-            .sync_on_record(report, request, trigger, progress, lease.token())
+            .sync_on_record(&store, report, request, trigger, progress, lease.token())
             .await;
         lease.release().await?;
         recorded
@@ -88,6 +99,7 @@ impl Syncer {
     /// Syncs under a job that was not queued. The caller holds the drain lease.
     async fn sync_on_record(
         &self,
+        claimed: &Store,
         report: &mut SyncReport,
         request: &SyncRequest,
         trigger: Trigger,
@@ -97,7 +109,8 @@ impl Syncer {
         let text = job_text(request);
         let job_id = on_disk(&self.store, move |store| store.start_job(trigger, &text)).await?;
         report.job_id = Some(job_id.clone());
-        self.push(report, request, trigger, progress, cancel).await;
+        self.push(claimed, report, request, trigger, progress, cancel)
+            .await;
         let error = report.error.clone();
         on_disk(&self.store, move |store| match error {
             None => store.finish_job(&job_id),
@@ -106,10 +119,11 @@ impl Syncer {
         .await
     }
 
-    /// Runs the allowed methods and writes what came of it into the report. The caller holds the
-    /// drain lease.
+    /// Runs the allowed methods and writes what came of it into the report. `claimed` is the store
+    /// under the drain lease.
     pub(crate) async fn push(
         &self,
+        claimed: &Store,
         report: &mut SyncReport,
         request: &SyncRequest,
         trigger: Trigger,
@@ -128,7 +142,7 @@ impl Syncer {
         if let Err(error) = cleaned.await {
             return fail(report, vec![error]);
         }
-        match HybridSync::new(&self.store, &config.config, request) {
+        match HybridSync::new(claimed, &config.config, request) {
             Ok(hybrid) => {
                 let outcome = hybrid.sync(request, trigger, progress, cancel).await;
                 fill(report, outcome);
@@ -174,20 +188,101 @@ impl Syncer {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> Result<PullReport, SyncError> {
-        let cloud = self.cloud()?;
+        let cloud = self.cloud(&self.store)?;
+        let vault = cloud.vault()?;
+        if let Availability::Unavailable(reason) = vault.availability().await {
+            return Err(SyncError::CloudUpload {
+                message: format!("not reachable: {reason}"),
+                hint: None,
+                kind: ErrorKind::Unavailable,
+                source: None,
+            }
+            .in_pull());
+        }
         tokio::select! {
-            result = pull::run(cloud.vault()?, &self.store, systems, progress) => result,
+            result = pull::run(vault, &self.store, systems, progress) => {
+                result.map_err(SyncError::in_pull)
+            }
             () = cancel.cancelled() => Err(SyncError::Cancelled),
         }
     }
 
-    /// Takes over a system id whose vault names another writer: this home becomes the writer and
-    /// the epoch is raised, so that the other machine's next push is told. Returns the epoch.
+    /// Takes over a system id of this node that another writer has, in the vault or on the Akosha
+    /// at `akosha_url`: this home becomes the writer and the epoch is raised, so that the other
+    /// machine's next push is told. Does nothing where nobody else has the id.
     ///
     /// # Errors
-    /// Fails where no vault is set, it cannot be reached, or another home adopts at the same time.
-    pub async fn adopt(&self, system_id: &SystemId) -> Result<i64, SyncError> {
-        self.cloud()?.adopt(system_id).await
+    /// Fails where this node does not write as the system, no vault is set, it cannot be reached,
+    /// or another home adopts at the same time.
+    pub async fn adopt(&self, system_id: &SystemId) -> Result<Adoption, SyncError> {
+        self.check_config()?;
+        let cancel = CancellationToken::new();
+        let lease = Kept::new(self.wait_for_lease(&cancel).await?, &cancel);
+        let adopted = self
+            .adopt_claimed(&lease.store(&self.store), system_id)
+            .await;
+        lease.release().await?;
+        adopted
+    }
+
+    async fn adopt_claimed(
+        &self,
+        claimed: &Store,
+        system_id: &SystemId,
+    ) -> Result<Adoption, SyncError> {
+        let config = &self.config.config;
+        let server = HttpSync::target(&config.akosha_url);
+        let (own, disputes) = on_disk(claimed, {
+            let server = server.clone();
+            move |store| Ok((store.local_systems()?, store.disputes(&server)?))
+        })
+        .await?;
+        if !own.contains(system_id) {
+            let own: Vec<String> = own.iter().map(|id| format!("`{id}`")).collect();
+            return Err(SyncError::Config {
+                message: format!(
+                    "`{system_id}` is no system id of this machine, which writes as {}",
+                    own.join(", ")
+                ),
+                hint: "to take over the id of a machine that is gone, set `system_id` to it first"
+                    .into(),
+            });
+        }
+        let disputed = disputes
+            .into_iter()
+            .find(|dispute| dispute.system_id == *system_id);
+        let mut adoption = None;
+        if !config.cloud_bucket.is_empty() || disputed.is_none() {
+            adoption = Some(self.cloud(claimed)?.adopt(system_id).await?);
+        }
+        let Some(Dispute {
+            epoch,
+            hint,
+            message,
+            ..
+        }) = disputed
+        else {
+            return Ok(adoption.unwrap_or_default());
+        };
+        let Some(epoch) = epoch else {
+            let taken = SyncError::Conflict {
+                method: "http",
+                epoch,
+                message,
+                hint,
+            };
+            return adoption.filter(|found| found.adopted).ok_or(taken);
+        };
+        let epoch = epoch + 1;
+        let system_id = system_id.clone();
+        on_disk(claimed, move |store| {
+            store.outbid(&server, &system_id, epoch)
+        })
+        .await?;
+        Ok(Adoption {
+            epoch,
+            adopted: true,
+        })
     }
 
     /// Refuses to sync under a configuration with errors: it may not be the one that is meant.
@@ -201,7 +296,7 @@ impl Syncer {
         }
     }
 
-    fn cloud(&self) -> Result<CloudSync, SyncError> {
+    fn cloud(&self, store: &Store) -> Result<CloudSync, SyncError> {
         self.check_config()?;
         let config = &self.config.config;
         if config.cloud_bucket.is_empty() {
@@ -212,7 +307,7 @@ impl Syncer {
                     .into(),
             });
         }
-        Ok(CloudSync::new(self.store.clone(), config))
+        Ok(CloudSync::new(store.clone(), config))
     }
 }
 
@@ -225,6 +320,7 @@ fn job_text(request: &SyncRequest) -> String {
 fn fill(report: &mut SyncReport, outcome: HybridOutcome) {
     let HybridOutcome {
         done,
+        brought,
         report: sent,
         errors,
     } = outcome;
@@ -232,11 +328,12 @@ fn fill(report: &mut SyncReport, outcome: HybridOutcome) {
     report.memories_uploaded = sent.memories_uploaded;
     report.bytes_transferred = sent.bytes_transferred;
     report.bytes_deduplicated = sent.bytes_deduplicated;
-    report.upload_id = sent.upload_id.map(String::from);
+    report.upload_ids = sent.upload_ids.into_iter().map(String::from).collect();
+    report.upload_id = report.upload_ids.last().cloned();
+    report.method = done.or(brought).unwrap_or("none");
     let Some(method) = done else {
         return fail(report, errors);
     };
-    report.method = method;
     report.fallback_from = errors.first().map(SyncError::method);
     report.errors = errors.iter().map(entry).collect();
     report.success = sent.refused.is_empty();

@@ -8,11 +8,12 @@
 //!
 //! ```json
 //! {"revision": 3, "updated_at": "…Z", "stored_at": "…Z", "embedding_model": "…",
-//!  "restore": {"source": "session-buddy"}}
+//!  "writer_id": "…", "epoch": 0, "restore": {"source": "session-buddy"}}
 //! ```
-//! In `restore` a key that is missing was absent.
+//! In `restore` a key that is missing was absent. `writer_id` and `epoch` say which store writes as
+//! the system, as the head of a vault does; a push without them comes from an unknown writer.
 
-use akosha_core::{Invalid, SystemId, time};
+use akosha_core::{Invalid, SystemId, WriterId, time};
 use akosha_store::{Change, Op};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -23,8 +24,44 @@ pub const KEY: &str = "akosha_sync";
 /// Highest revision that is believed: the largest integer that every JSON reader keeps exactly.
 const MAX_REVISION: i64 = crate::segment::MAX_REVISION;
 
+/// Highest epoch that is believed.
+const MAX_EPOCH: i64 = MAX_REVISION;
+
 /// The metadata keys that a sender overwrites.
 const OVERWRITTEN: [&str; 3] = ["source", "created_at", KEY];
+
+/// Which store writes as a system, and under which epoch: the higher one has it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Writer {
+    /// The store's id as a writer.
+    pub id: WriterId,
+    /// Raised each time a store takes the system over, 0 to 2^53.
+    pub epoch: i64,
+}
+
+impl Writer {
+    /// Creates a writer from what a push says of it; `None` where it says nothing.
+    ///
+    /// # Errors
+    /// Names the key, below `place`, that breaks a rule.
+    pub fn read(
+        place: &str,
+        id: Option<&Value>,
+        epoch: Option<&Value>,
+    ) -> Result<Option<Self>, Invalid> {
+        let Some(id) = id else { return Ok(None) };
+        let invalid = |key: &str, reason: &str| Invalid::new(format!("{place}{key}"), reason);
+        Ok(Some(Self {
+            id: text(Some(id))
+                .and_then(|id| id.parse().ok())
+                .ok_or_else(|| invalid("writer_id", "must be a ULID"))?,
+            epoch: epoch
+                .and_then(Value::as_i64)
+                .filter(|epoch| (0..=MAX_EPOCH).contains(epoch))
+                .ok_or_else(|| invalid("epoch", "must be a whole number from 0 to 2^53"))?,
+        }))
+    }
+}
 
 /// What an envelope said.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,10 +78,13 @@ pub struct Received {
     pub stored_at: DateTime<Utc>,
     /// The model that made the embedding, where known.
     pub embedding_model: Option<String>,
+    /// The store that pushes it, where it says so.
+    pub writer: Option<Writer>,
 }
 
-/// Returns `change`, which must be a put, as an entry of `batch_store_memories`.
-pub fn wrap(change: &Change) -> Value {
+/// Returns `change`, which must be a put, as an entry of `batch_store_memories` that `writer`
+/// pushes.
+pub fn wrap(change: &Change, writer: &Writer) -> Value {
     debug_assert_eq!(change.op, Op::Put, "deletions travel by `forget_memory`");
     let mut metadata = change.metadata.as_map().clone();
     let restore: Map<String, Value> = OVERWRITTEN
@@ -55,6 +95,8 @@ pub fn wrap(change: &Change) -> Value {
         "revision": change.revision,
         "updated_at": time::format(change.updated_at),
         "stored_at": time::format(change.stored_at),
+        "writer_id": writer.id,
+        "epoch": writer.epoch,
         "restore": restore,
     });
     if let Some(model) = &change.embedding_model {
@@ -104,6 +146,11 @@ pub fn unwrap(metadata: &mut Map<String, Value>) -> Result<Option<Received>, Inv
         stored_at: moment(envelope.get("stored_at"))
             .ok_or_else(|| invalid("stored_at", "must be a time"))?,
         embedding_model: text(envelope.get("embedding_model")).map(str::to_owned),
+        writer: Writer::read(
+            "metadata.akosha_sync.",
+            envelope.get("writer_id"),
+            envelope.get("epoch"),
+        )?,
     };
     let Some(Value::Object(mut restore)) = envelope.remove("restore") else {
         return Err(invalid("restore", "must be an object"));
@@ -158,6 +205,13 @@ mod tests {
         }
     }
 
+    fn writer() -> Writer {
+        Writer {
+            id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+            epoch: 2,
+        }
+    }
+
     fn metadata_of(entry: &Value) -> Map<String, Value> {
         entry["metadata"].as_object().unwrap().clone()
     }
@@ -171,7 +225,7 @@ mod tests {
             json!({"akosha_sync": {"mine": 1}}),
         ] {
             let change = change(&metadata);
-            let entry = wrap(&change);
+            let entry = wrap(&change, &writer());
             assert_eq!(entry["memory_id"], "m 1");
             assert_eq!(entry["embedding"].as_array().unwrap().len(), 384);
             let mut sent = metadata_of(&entry);
@@ -187,9 +241,17 @@ mod tests {
                     updated_at: change.updated_at,
                     stored_at: change.stored_at,
                     embedding_model: change.embedding_model,
+                    writer: Some(writer()),
                 }
             );
         }
+    }
+
+    #[test]
+    fn a_writer_that_does_not_say_who_it_is_is_unknown() {
+        let mut sent = metadata_of(&wrap(&change(&json!({})), &writer()));
+        sent[KEY].as_object_mut().unwrap().remove("writer_id");
+        assert_eq!(unwrap(&mut sent).unwrap().unwrap().writer, None);
     }
 
     #[test]
@@ -202,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_bad_envelope_is_named() {
-        let good = metadata_of(&wrap(&change(&json!({}))));
+        let good = metadata_of(&wrap(&change(&json!({})), &writer()));
         for (pointer, value, field) in [
             ("/akosha_sync", json!(1), "metadata.akosha_sync"),
             (
@@ -234,6 +296,16 @@ mod tests {
                 "/akosha_sync/restore",
                 json!([]),
                 "metadata.akosha_sync.restore",
+            ),
+            (
+                "/akosha_sync/writer_id",
+                json!("me"),
+                "metadata.akosha_sync.writer_id",
+            ),
+            (
+                "/akosha_sync/epoch",
+                json!(-1),
+                "metadata.akosha_sync.epoch",
             ),
             ("/source", json!("a b"), "metadata.source"),
             ("/created_at", json!(1), "metadata.created_at"),

@@ -1,6 +1,6 @@
 //! What can go wrong in a sync, by the method in which it did.
 
-use akosha_core::ErrorKind;
+use akosha_core::{ErrorKind, SystemId};
 use akosha_store::StoreError;
 
 use crate::manifest::ManifestError;
@@ -41,8 +41,12 @@ pub enum SyncError {
         errors: Vec<SyncError>,
     },
     /// Another writer uses the same system id.
-    #[error("[cloud] {message}")]
+    #[error("[{method}] {message}")]
     Conflict {
+        /// The method that found it.
+        method: &'static str,
+        /// The epoch under which the other one writes; `None` where the id cannot be taken over.
+        epoch: Option<i64>,
         /// Who and since when.
         message: String,
         /// What to do.
@@ -75,6 +79,29 @@ pub enum SyncError {
 }
 
 impl SyncError {
+    /// Creates the error of a system id that another writer has.
+    pub(crate) fn taken(
+        method: &'static str,
+        system_id: &SystemId,
+        epoch: Option<i64>,
+        message: String,
+    ) -> Self {
+        let rename = "set another `system_id` on this machine (`akosha config show` tells where it \
+                      comes from): what it has not synced moves there with the next `akosha sync`";
+        let hint = match epoch {
+            Some(_) => {
+                format!("{rename}; or take the id over: `akosha machines adopt {system_id}`")
+            }
+            None => rename.to_owned(),
+        };
+        Self::Conflict {
+            method,
+            epoch,
+            message,
+            hint,
+        }
+    }
+
     /// Creates the error of a vault that does not hold what was written to it.
     pub(crate) fn damaged(message: String) -> Self {
         Self::CloudUpload {
@@ -99,10 +126,25 @@ impl SyncError {
         }
     }
 
+    /// Gives an error of the vault that time may heal the hint that helps who pulls.
+    pub(crate) fn in_pull(mut self) -> Self {
+        if let Self::CloudUpload { hint, kind, .. } = &mut self
+            && *kind == ErrorKind::Unavailable
+        {
+            *hint = Some(
+                "check the network, `cloud_bucket` and `cloud_endpoint`, then repeat: `akosha \
+                 pull`; what was pulled before stays"
+                    .into(),
+            );
+        }
+        self
+    }
+
     /// Returns the method in which it happened.
     pub fn method(&self) -> &'static str {
         match self {
-            Self::CloudUpload { .. } | Self::Conflict { .. } => "cloud",
+            Self::CloudUpload { .. } => "cloud",
+            Self::Conflict { method, .. } => method,
             Self::HttpSync { .. } => "http",
             Self::Hybrid { .. } => "hybrid",
             Self::Config { .. } => "config",

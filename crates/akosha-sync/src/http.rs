@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::disk::on_disk;
+use crate::dispute;
+use crate::envelope::Writer;
 use crate::{
     Availability, MethodReport, Progress, ProgressState, SyncError, SyncMethod, SyncRequest,
     availability, envelope,
@@ -99,6 +101,10 @@ impl SyncMethod for HttpSync {
         let mut push = Push {
             method: self,
             target: Self::target(&self.url),
+            writer: Writer {
+                id: self.store.writer_id().clone(),
+                epoch: 0,
+            },
             peer: None,
             report: MethodReport::default(),
             progress,
@@ -124,6 +130,8 @@ struct Batch {
 struct Push<'a> {
     method: &'a HttpSync,
     target: Target,
+    /// This store, with the epoch of the system that is pushed.
+    writer: Writer,
     peer: Option<Peer>,
     report: MethodReport,
     progress: &'a dyn Progress,
@@ -131,10 +139,25 @@ struct Push<'a> {
 
 impl Push<'_> {
     async fn all(&mut self) -> Result<(), SyncError> {
-        for system_id in on_disk(&self.method.store, Store::local_systems).await? {
-            self.system(&system_id).await?;
+        let store = self.method.store.clone();
+        let mut result = Ok(());
+        for system_id in dispute::systems(&store).await? {
+            let mut pushed = self.system(&system_id).await;
+            if let Err(conflict @ SyncError::Conflict { .. }) = pushed {
+                pushed = if &system_id == store.system_id() {
+                    Err(conflict)
+                } else {
+                    dispute::move_away(&store, &self.target, &system_id, conflict).await
+                };
+            }
+            dispute::record(&store, &self.target, &system_id, &pushed).await?;
+            if !matches!(pushed, Ok(()) | Err(SyncError::Conflict { .. })) {
+                return pushed;
+            }
+            // A conflict over one id does not keep the others from being synced.
+            result = result.and(pushed);
         }
-        Ok(())
+        result
     }
 
     /// Sends what the server lacks of one system.
@@ -150,6 +173,7 @@ impl Push<'_> {
             }
         })
         .await?;
+        self.writer.epoch = state.epoch;
         self.retry_rejected(system_id, rejected, state.acked_seq)
             .await?;
         let mut after = state.acked_seq;
@@ -207,7 +231,7 @@ impl Push<'_> {
             changes.into_iter().partition(|change| change.op == Op::Put);
         let mut batch = Batch::default();
         for change in puts {
-            let entry = envelope::wrap(&change);
+            let entry = envelope::wrap(&change, &self.writer);
             let size = entry.to_string().len();
             if batch.size + size > BATCH_BYTES || batch.changes.len() == MAX_BATCH {
                 self.send_batch(system_id, std::mem::take(&mut batch))
@@ -224,8 +248,13 @@ impl Push<'_> {
                 "system_id": change.system_id,
                 "erase": change.op == Op::Erase,
                 "revision": change.revision,
+                "writer_id": self.writer.id,
+                "epoch": self.writer.epoch,
             });
             let answer = self.call("forget_memory", arguments).await?;
+            if answer.is_error && answer.kind() == Some(ErrorKind::Conflict.as_str()) {
+                return Err(self.taken(system_id, &answer.value));
+            }
             // A memory that the server never had is as gone as it can be.
             let gone = !answer.is_error || answer.kind() == Some("not_found");
             let refusal = (!gone).then(|| answer.error_text());
@@ -241,6 +270,9 @@ impl Push<'_> {
         let answer = self
             .call("batch_store_memories", json!({ "memories": batch.entries }))
             .await?;
+        if let Some(entry) = answer.conflict() {
+            return Err(self.taken(system_id, entry));
+        }
         let refusals =
             read_batch(&answer, batch.changes.len()).map_err(|message| self.broken(&message))?;
         let outcome = batch.changes.into_iter().zip(refusals).collect();
@@ -300,7 +332,7 @@ impl Push<'_> {
                     let Some(pause) = self.method.retry.delay(attempt) else {
                         return Err(error);
                     };
-                    tracing::warn!(%error, attempt, "the push is tried again");
+                    tracing::info!(%error, attempt, "the push is tried again");
                     tokio::time::sleep(pause).await;
                     attempt += 1;
                 }
@@ -347,6 +379,18 @@ impl Push<'_> {
         })
     }
 
+    /// Says that the server takes pushes as a system from another writer.
+    fn taken(&self, system_id: &SystemId, answer: &Value) -> SyncError {
+        let error = answer.get("error").and_then(Value::as_str);
+        let message = format!(
+            "`{}` takes nothing as `{system_id}` from this machine: {}; nothing was overwritten",
+            self.method.url,
+            error.unwrap_or("another one has the id")
+        );
+        let epoch = answer.get("epoch").and_then(Value::as_i64);
+        SyncError::taken("http", system_id, epoch, message)
+    }
+
     fn broken(&self, message: &str) -> SyncError {
         SyncError::HttpSync {
             message: format!("`{}` {message}", self.method.url),
@@ -367,6 +411,15 @@ pub(crate) struct Answer {
 impl Answer {
     fn kind(&self) -> Option<&str> {
         self.value.get("kind").and_then(Value::as_str)
+    }
+
+    /// Returns the first entry of a batch that was refused because another writer has its system.
+    fn conflict(&self) -> Option<&Value> {
+        let errors = self.value.get("errors")?.as_array()?;
+        let conflict = Some(ErrorKind::Conflict.as_str());
+        errors
+            .iter()
+            .find(|error| error.get("kind").and_then(Value::as_str) == conflict)
     }
 
     fn error_text(&self) -> String {

@@ -19,6 +19,8 @@ pub struct HybridSync {
 pub struct HybridOutcome {
     /// The method that brought everything; `None` where every one failed.
     pub done: Option<&'static str>,
+    /// The first method that brought anything.
+    pub brought: Option<&'static str>,
     /// What all of them did together.
     pub report: MethodReport,
     /// What failed, in the order in which it was tried.
@@ -115,6 +117,9 @@ impl HybridOutcome {
     /// Adds what a method did and returns whether no other one is to be tried.
     fn ends_with(&mut self, method: &'static str, mut report: MethodReport) -> bool {
         let error = report.error.take();
+        if report.memories_uploaded > 0 {
+            self.brought.get_or_insert(method);
+        }
         self.report.add(report);
         let Some(error) = error else {
             self.done = Some(method);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use akosha_store::Lease;
+use akosha_store::{Fence, Lease, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -10,9 +10,10 @@ use crate::SyncError;
 
 /// A lease that is renewed until it is released or dropped; a dropped one ends by itself after
 /// its [`Kept::TTL`]. Where it is lost, for example because the machine slept, the work under it
-/// is cancelled.
+/// is cancelled, and what it still does through [`Kept::store`] is refused.
 pub(crate) struct Kept {
     work: CancellationToken,
+    fence: Fence,
     stop: DropGuard,
     keeper: JoinHandle<Lease>,
 }
@@ -24,10 +25,12 @@ impl Kept {
     /// Starts to renew `lease`. Work under it is cancelled with `cancel`, too.
     pub(crate) fn new(lease: Lease, cancel: &CancellationToken) -> Self {
         let work = cancel.child_token();
+        let fence = lease.fence();
         let stop = CancellationToken::new();
         let keeper = tokio::spawn(keep(lease, stop.clone(), work.clone()));
         Self {
             work,
+            fence,
             stop: stop.drop_guard(),
             keeper,
         }
@@ -36,6 +39,11 @@ impl Kept {
     /// Returns the token under which work runs.
     pub(crate) fn token(&self) -> &CancellationToken {
         &self.work
+    }
+
+    /// Returns a handle of `store` that writes about pushes and jobs only while the lease is held.
+    pub(crate) fn store(&self, store: &Store) -> Store {
+        store.under(&self.fence)
     }
 
     /// Stops renewing and gives the lease back.

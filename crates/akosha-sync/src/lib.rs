@@ -6,6 +6,7 @@ mod availability;
 mod cloud;
 mod content_hash;
 mod disk;
+mod dispute;
 mod drain;
 mod engine;
 pub mod envelope;
@@ -24,7 +25,7 @@ pub mod vault;
 
 pub use cloud::CloudSync;
 pub use content_hash::ContentHash;
-pub use engine::Syncer;
+pub use engine::{Adoption, Syncer};
 pub use error::SyncError;
 pub use http::HttpSync;
 pub use hybrid::{HybridOutcome, HybridSync};
@@ -33,4 +34,6 @@ pub use method::{
     SyncMethod, SyncReport, SyncRequest,
 };
 pub use pull::{PullReport, QuarantinedUpload};
-pub use status::{Lag, MethodStatus, QueueStatus, SyncStatus, VaultStatus};
+pub use status::{
+    Lag, MethodStatus, ParkedJob, QueueStatus, SyncConflict, SyncStatus, VaultStatus,
+};

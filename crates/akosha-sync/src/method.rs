@@ -60,8 +60,8 @@ pub struct MethodReport {
     pub bytes_transferred: u64,
     /// Bytes that the target had already.
     pub bytes_deduplicated: u64,
-    /// The newest upload that was made, where the target has uploads.
-    pub upload_id: Option<UploadId>,
+    /// The uploads that were made, oldest first, where the target has uploads.
+    pub upload_ids: Vec<UploadId>,
     /// Why it is not all: what is counted above is acknowledged nevertheless.
     pub error: Option<SyncError>,
 }
@@ -74,7 +74,7 @@ impl MethodReport {
         self.files_uploaded.extend(other.files_uploaded);
         self.bytes_transferred += other.bytes_transferred;
         self.bytes_deduplicated += other.bytes_deduplicated;
-        self.upload_id = other.upload_id.or(self.upload_id.take());
+        self.upload_ids.extend(other.upload_ids);
     }
 }
 
@@ -143,7 +143,7 @@ pub trait SyncMethod: Send + Sync {
 /// What a sync did, as `sync_to_akosha` and `akosha sync --json` answer it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SyncReport {
-    /// The method that brought it, `none` where none did.
+    /// The method that brought it, or the first that brought a part; `none` where none did.
     pub method: &'static str,
     /// Whether everything that was unsynced is stored and verified at the target.
     pub success: bool,
@@ -159,6 +159,8 @@ pub struct SyncReport {
     pub duration_seconds: f64,
     /// The newest upload.
     pub upload_id: Option<String>,
+    /// All uploads, oldest first.
+    pub upload_ids: Vec<String>,
     /// What went wrong, all methods in one line.
     pub error: Option<String>,
     /// What went wrong, by method.

@@ -44,6 +44,23 @@ pub struct SyncStatus {
     pub lag: Lag,
     /// The vault.
     pub vault: VaultStatus,
+    /// System ids of this node that another writer has: pushes under them are refused.
+    pub sync_conflicts: Vec<SyncConflict>,
+}
+
+/// A system id that another writer has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyncConflict {
+    /// The id.
+    pub system_id: String,
+    /// The method that found it.
+    pub method: &'static str,
+    /// Who has it.
+    pub error: String,
+    /// What to do.
+    pub hint: String,
+    /// Since when it is known.
+    pub since: String,
 }
 
 /// A method and whether it can work now.
@@ -70,6 +87,21 @@ pub struct QueueStatus {
     pub last_success_at: Option<String>,
     /// What the last failure since then said.
     pub last_error: Option<String>,
+    /// The job that failed for good last.
+    pub parked_job: Option<ParkedJob>,
+}
+
+/// A job that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ParkedJob {
+    /// Its id.
+    pub job_id: String,
+    /// Why it failed.
+    pub error: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Since when it waits.
+    pub since: String,
 }
 
 /// What is not synced yet to the first method that may be used.
@@ -90,6 +122,8 @@ pub struct VaultStatus {
     pub last_upload_id: Option<String>,
     /// When that upload was read back and found right.
     pub verified_at: Option<String>,
+    /// What it cannot promise, as far as pushes have found out.
+    pub warnings: Vec<String>,
 }
 
 impl Syncer {
@@ -106,15 +140,24 @@ impl Syncer {
         let vault = cloud.vault().ok();
         let url = vault.map(Vault::url);
         let cloud_target = vault.map(CloudSync::target);
+        let server = HttpSync::target(&config.akosha_url);
         let first = match &cloud_target {
             Some(target) if config.should_use_cloud() => target.clone(),
-            _ => HttpSync::target(&config.akosha_url),
+            _ => server.clone(),
         };
-        let (queue, lag, vault) = on_disk(self.store(), move |store| {
+        let mut used = Vec::new();
+        if config.should_use_cloud() {
+            used.extend(cloud_target.clone().map(|target| ("cloud", target)));
+        }
+        if config.should_use_http() {
+            used.push(("http", server));
+        }
+        let (queue, lag, vault, sync_conflicts) = on_disk(self.store(), move |store| {
             Ok((
                 queue_status(store)?,
                 lag_behind(store, &first)?,
                 vault_status(store, url, cloud_target.as_ref())?,
+                sync_conflicts(store, &used)?,
             ))
         })
         .await?;
@@ -140,6 +183,7 @@ impl Syncer {
             queue,
             lag,
             vault,
+            sync_conflicts,
         })
     }
 
@@ -195,6 +239,12 @@ fn queue_status(store: &Store) -> StoreResult<QueueStatus> {
         parked: queue.parked,
         last_success_at: queue.last_success_at.map(time::format),
         last_error: queue.last_error,
+        parked_job: queue.parked_job.map(|job| ParkedJob {
+            job_id: job.job_id.into(),
+            error: job.error,
+            hint: job.hint,
+            since: time::format(job.since),
+        }),
     })
 }
 
@@ -218,13 +268,39 @@ fn vault_status(
     url: Option<String>,
     target: Option<&Target>,
 ) -> StoreResult<VaultStatus> {
-    let state = match target {
-        Some(target) => store.push_state(target, store.system_id())?,
-        None => akosha_store::PushState::default(),
+    let (state, warnings) = match target {
+        Some(target) => (
+            store.push_state(target, store.system_id())?,
+            store.warnings(target)?,
+        ),
+        None => Default::default(),
     };
     Ok(VaultStatus {
         url,
         last_upload_id: state.last_upload_id.map(String::from),
         verified_at: state.verified_at.map(time::format),
+        warnings,
     })
+}
+
+fn sync_conflicts(
+    store: &Store,
+    targets: &[(&'static str, Target)],
+) -> StoreResult<Vec<SyncConflict>> {
+    let mut conflicts = Vec::new();
+    for (method, target) in targets {
+        conflicts.extend(
+            store
+                .disputes(target)?
+                .into_iter()
+                .map(|dispute| SyncConflict {
+                    system_id: dispute.system_id.into(),
+                    method,
+                    error: dispute.message,
+                    hint: dispute.hint,
+                    since: time::format(dispute.since),
+                }),
+        );
+    }
+    Ok(conflicts)
 }

@@ -136,7 +136,14 @@ async fn a_second_writer_is_told_and_may_take_over() {
     assert_eq!(report.kind, Some(ErrorKind::Conflict), "{report:?}");
     assert_eq!(report.memories_uploaded, 0);
 
-    assert_eq!(b.syncer.adopt(&"same".parse().unwrap()).await.unwrap(), 1);
+    let adoption = b.syncer.adopt(&"same".parse().unwrap()).await.unwrap();
+    assert_eq!((adoption.epoch, adoption.adopted), (1, true));
+    // Once is enough.
+    let again = b.syncer.adopt(&"same".parse().unwrap()).await.unwrap();
+    assert_eq!((again.epoch, again.adopted), (1, false));
+    let unknown = b.syncer.adopt(&"typo".parse().unwrap()).await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Config);
+    assert!(unknown.to_string().contains("`same`"), "{unknown}");
     assert!(b.push().await.success);
     a.put("z", "from a again");
     let report = a.push().await;

@@ -1,5 +1,7 @@
 //! `batch_store_memories`.
 
+use std::collections::HashMap;
+
 use akosha_core::redact::Redactor;
 use akosha_core::{ErrorKind, IngestionMethod, MAX_BATCH, NewMemory, SystemId, time};
 use akosha_store::{Change, Store, StoreError};
@@ -10,7 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::incoming::{Incoming, MemoryArguments, accept, redacting};
+use super::claim::{Taken, claim};
+use super::incoming::{Incoming, MemoryArguments, Pushed, accept, redacting};
 use super::{Answer, Given, Problem, ToolSpec, arguments};
 use crate::handle::blocking;
 use crate::{AkoshaServer, Failure, Origin};
@@ -71,6 +74,32 @@ pub(crate) struct EntryError {
     memory_id: Option<String>,
     /// What is wrong with it.
     error: String,
+    /// `conflict` where a push is refused because another writer has the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// The epoch of that writer, where a higher one takes the system over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<i64>,
+}
+
+impl EntryError {
+    fn new(index: usize, memory_id: Option<String>, error: String) -> Self {
+        Self {
+            index: index as u64,
+            memory_id,
+            error,
+            kind: None,
+            epoch: None,
+        }
+    }
+
+    fn taken(index: usize, memory_id: Option<String>, taken: Taken) -> Self {
+        Self {
+            kind: Some(ErrorKind::Conflict.as_str().to_owned()),
+            epoch: taken.epoch,
+            ..Self::new(index, memory_id, taken.message)
+        }
+    }
 }
 
 impl Answer for BatchAnswer {
@@ -178,6 +207,7 @@ struct Accepted {
 fn keep(store: &Store, entries: Vec<Value>, origin: &Origin, redactor: &Redactor) -> BatchAnswer {
     let total = entries.len() as u64;
     let mut accepted = Accepted::default();
+    let mut claims = HashMap::new();
     for (index, entry) in entries.into_iter().enumerate() {
         let memory_id = entry
             .get("memory_id")
@@ -191,16 +221,33 @@ fn keep(store: &Store, entries: Vec<Value>, origin: &Origin, redactor: &Redactor
                 accepted.puts.push((owner, memory));
                 accepted.put_at.push(index);
             }
-            Ok(Incoming::Pushed(change, redactions)) => {
+            Ok(Incoming::Pushed(pushed)) => {
+                let Pushed {
+                    change,
+                    writer,
+                    redactions,
+                } = *pushed;
+                let who = (change.system_id.clone(), writer);
+                let claimed = claims.entry(who).or_insert_with_key(|(system_id, writer)| {
+                    claim(store, system_id, writer.as_ref())
+                });
+                let refused = match claimed {
+                    Ok(Ok(())) => None,
+                    Ok(Err(taken)) => Some(EntryError::taken(index, memory_id, taken.clone())),
+                    Err(error) => Some(EntryError::new(index, memory_id, error.to_string())),
+                };
+                if let Some(refused) = refused {
+                    accepted.errors.push(refused);
+                    continue;
+                }
                 accepted.redactions += redactions as u64;
-                accepted.pushes.push(*change);
+                accepted.pushes.push(change);
                 accepted.pushed_at.push(index);
             }
-            Err(failure) => accepted.errors.push(EntryError {
-                index: index as u64,
-                memory_id,
-                error: failure.message,
-            }),
+            Err(failure) => {
+                let refused = EntryError::new(index, memory_id, failure.message);
+                accepted.errors.push(refused);
+            }
         }
     }
     write(store, accepted, total, origin.ingestion_method())
@@ -283,10 +330,8 @@ fn settle(
     match result {
         Ok(skipped) => *deduplicated += skipped,
         Err(error) => {
-            errors.extend(entries.into_iter().map(|(index, memory_id)| EntryError {
-                index: index as u64,
-                memory_id: memory_id.map(String::from),
-                error: error.to_string(),
+            errors.extend(entries.into_iter().map(|(index, memory_id)| {
+                EntryError::new(index, memory_id.map(String::from), error.to_string())
             }));
             *whole = Some(error.into());
         }

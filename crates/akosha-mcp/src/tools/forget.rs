@@ -2,13 +2,16 @@
 
 use akosha_core::{IngestionMethod, Invalid, MemoryId, Metadata, SystemId};
 use akosha_store::{Change, Forgotten, Op, Store, StoreError};
+use akosha_sync::envelope::Writer;
 use akosha_sync::segment::MAX_REVISION;
 use rmcp::RoleServer;
 use rmcp::model::ToolAnnotations;
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use super::claim::{Taken, claim};
 use super::incoming::writable;
 use super::{Answer, Given, Problem, ToolSpec};
 use crate::handle::blocking;
@@ -30,6 +33,10 @@ pub(crate) struct ForgetArguments {
     erase: bool,
     /// The revision of the deletion, set by another Akosha that pushes it; leave it out.
     revision: Option<i64>,
+    /// Who pushes the deletion, set with `revision`; leave it out.
+    writer_id: Option<String>,
+    /// The epoch of who pushes the deletion, set with `revision`; leave it out.
+    epoch: Option<i64>,
 }
 
 /// What became of the memory.
@@ -49,6 +56,9 @@ pub(crate) struct ForgetAnswer {
     revision: i64,
     /// Where the memory remains although it is gone from this store.
     not_reached: Vec<String>,
+    /// The epoch of the writer that has the system, where a push is refused for that reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<i64>,
     #[serde(flatten)]
     problem: Problem,
 }
@@ -63,6 +73,7 @@ impl Answer for ForgetAnswer {
             already: false,
             revision: 0,
             not_reached: Vec::new(),
+            epoch: None,
             problem: failure.into(),
         }
     }
@@ -122,6 +133,9 @@ same memory_id instead.";
         let system_id = server.origin().target(named)?;
         let store = writable(server).await?;
         let is_push = server.origin().is_http();
+        let (writer_id, epoch) = (json!(arguments.writer_id), json!(arguments.epoch));
+        let writer_id = Some(&writer_id).filter(|id| !id.is_null());
+        let writer = Writer::read("", writer_id, Some(&epoch))?;
         blocking(move || match (arguments.revision, system_id) {
             (Some(revision), Some(system_id)) if is_push => {
                 let pushed = Pushed {
@@ -130,7 +144,10 @@ same memory_id instead.";
                     revision,
                     erase: arguments.erase,
                 };
-                pushed.merge(&store)
+                match claim(&store, &pushed.system_id, writer.as_ref())? {
+                    Ok(()) => pushed.merge(&store),
+                    Err(taken) => Ok(pushed.refuse(taken)),
+                }
             }
             (Some(_), _) => Err(Invalid::new(
                 "revision",
@@ -157,6 +174,21 @@ struct Pushed {
 }
 
 impl Pushed {
+    /// Answers that another writer has the system.
+    fn refuse(self, taken: Taken) -> ForgetAnswer {
+        ForgetAnswer {
+            memory_id: Some(self.memory_id.into()),
+            system_id: Some(self.system_id.into()),
+            forgotten: false,
+            erased: false,
+            already: false,
+            revision: 0,
+            not_reached: Vec::new(),
+            epoch: taken.epoch,
+            problem: Failure::from(taken).into(),
+        }
+    }
+
     /// Merges the deletion under its own revision, so that a push may come twice, late, or before
     /// the content that it deletes. Blocks.
     fn merge(self, store: &Store) -> Result<ForgetAnswer, Failure> {
@@ -194,6 +226,7 @@ impl Pushed {
             already: merged.skipped > 0,
             revision: self.revision,
             not_reached: Vec::new(),
+            epoch: None,
             problem: Problem::default(),
         })
     }
@@ -215,6 +248,7 @@ fn forget(
         already: forgotten.already,
         revision: forgotten.revision,
         not_reached,
+        epoch: None,
         problem: Problem::default(),
     })
 }

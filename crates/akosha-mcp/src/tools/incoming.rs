@@ -3,7 +3,7 @@
 use akosha_core::redact::Redactor;
 use akosha_core::{IngestionMethod, Invalid, MemoryInput, NewMemory, SystemId};
 use akosha_store::{Change, Op, Store};
-use akosha_sync::envelope;
+use akosha_sync::envelope::{self, Writer};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -43,8 +43,19 @@ impl From<MemoryArguments> for MemoryInput {
 pub(crate) enum Incoming {
     /// A new memory, or new content of one.
     Put(SystemId, NewMemory),
-    /// A revision that another Akosha made and pushed here, and how many secrets were taken out.
-    Pushed(Box<Change>, usize),
+    /// A revision that another Akosha made and pushed here.
+    Pushed(Box<Pushed>),
+}
+
+/// A revision that another Akosha made.
+#[derive(Debug)]
+pub(crate) struct Pushed {
+    /// The revision.
+    pub(crate) change: Change,
+    /// Who pushes it, where it says so.
+    pub(crate) writer: Option<Writer>,
+    /// How many secrets were taken out of it.
+    pub(crate) redactions: usize,
 }
 
 /// Checks a memory, takes secrets out of it and finds its owner. Blocks on redaction.
@@ -86,7 +97,11 @@ pub(crate) fn accept(
         stored_at: received.stored_at,
         ingestion_method: IngestionMethod::HttpPush,
     };
-    Ok(Incoming::Pushed(Box::new(change), memory.redactions))
+    Ok(Incoming::Pushed(Box::new(Pushed {
+        change,
+        writer: received.writer,
+        redactions: memory.redactions,
+    })))
 }
 
 /// Returns the store, where the configuration lets it be written.

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod batch;
+mod claim;
 mod filter;
 mod forget;
 mod incoming;

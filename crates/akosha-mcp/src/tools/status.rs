@@ -37,6 +37,9 @@ struct StatusSchema {
     /// This node's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     system_id: Option<String>,
+    /// This store's id as a writer of vaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writer_id: Option<String>,
     /// Whether a sync may use the cloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     should_use_cloud: Option<bool>,
@@ -70,6 +73,9 @@ struct StatusSchema {
     /// The vault and this node's newest upload in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     vault: Option<VaultSchema>,
+    /// System ids of this node that another writer has: pushes under them are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync_conflicts: Option<Vec<ConflictSchema>>,
     #[serde(flatten)]
     problem: Problem,
 }
@@ -96,6 +102,20 @@ struct QueueSchema {
     last_success_at: Option<String>,
     /// What the last failure since then said.
     last_error: Option<String>,
+    /// The job that failed for good last.
+    parked_job: Option<ParkedSchema>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ParkedSchema {
+    /// Its id.
+    job_id: String,
+    /// Why it failed.
+    error: String,
+    /// What to do.
+    hint: Option<String>,
+    /// Since when it waits.
+    since: String,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -114,6 +134,22 @@ struct VaultSchema {
     last_upload_id: Option<String>,
     /// When it was read back and found right.
     verified_at: Option<String>,
+    /// What it cannot promise, as far as pushes have found out.
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ConflictSchema {
+    /// The id.
+    system_id: String,
+    /// The method that found it.
+    method: String,
+    /// Who has it.
+    error: String,
+    /// What to do.
+    hint: String,
+    /// Since when it is known.
+    since: String,
 }
 
 impl JsonSchema for StatusAnswer {

@@ -1,14 +1,15 @@
 //! `store_memory`.
 
 use akosha_core::{EMBEDDING_DIM, IngestionMethod, time};
-use akosha_store::{Store, StoreError, Stored};
+use akosha_store::{Store, Stored};
 use rmcp::RoleServer;
 use rmcp::model::ToolAnnotations;
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::incoming::{Incoming, MemoryArguments, accept, redacting};
+use super::claim::claim;
+use super::incoming::{Incoming, MemoryArguments, Pushed, accept, redacting};
 use super::{Answer, Given, Problem, ToolSpec};
 use crate::handle::blocking;
 use crate::{AkoshaServer, Failure};
@@ -127,7 +128,7 @@ text it does nothing. Secrets in well-known forms and <private> spans are taken 
         let origin = server.origin().clone();
         let stored = blocking(move || {
             let incoming = accept(arguments, &origin, store.system_id(), &redactor)?;
-            keep(&store, incoming, origin.ingestion_method()).map_err(Failure::from)
+            keep(&store, incoming, origin.ingestion_method())
         })
         .await?;
         Ok(stored.into())
@@ -143,11 +144,17 @@ pub(super) fn writes() -> ToolAnnotations {
         .open_world(false)
 }
 
-fn keep(store: &Store, incoming: Incoming, method: IngestionMethod) -> Result<Stored, StoreError> {
+fn keep(store: &Store, incoming: Incoming, method: IngestionMethod) -> Result<Stored, Failure> {
     match incoming {
-        Incoming::Put(owner, memory) => store.put(&owner, &memory, method),
-        Incoming::Pushed(change, redactions) => {
-            let merged = store.merge(std::slice::from_ref(&*change), method)?;
+        Incoming::Put(owner, memory) => Ok(store.put(&owner, &memory, method)?),
+        Incoming::Pushed(pushed) => {
+            let Pushed {
+                change,
+                writer,
+                redactions,
+            } = *pushed;
+            claim(store, &change.system_id, writer.as_ref())??;
+            let merged = store.merge(std::slice::from_ref(&change), method)?;
             Ok(Stored {
                 memory_id: change.memory_id,
                 system_id: change.system_id,

@@ -77,6 +77,8 @@ pub(crate) struct SyncAnswer {
     duration_seconds: f64,
     /// The newest upload.
     upload_id: Option<String>,
+    /// All uploads, oldest first.
+    upload_ids: Vec<String>,
     /// What went wrong, by method.
     errors: Vec<MethodProblem>,
     /// The method that failed before another one took over.
@@ -110,6 +112,7 @@ impl SyncAnswer {
             bytes_deduplicated: 0,
             duration_seconds: 0.0,
             upload_id: None,
+            upload_ids: Vec::new(),
             errors: Vec::new(),
             fallback_from: None,
             triggered_by: Trigger::Manual.as_str().into(),
@@ -134,6 +137,7 @@ impl From<SyncReport> for SyncAnswer {
             bytes_deduplicated: report.bytes_deduplicated,
             duration_seconds: report.duration_seconds,
             upload_id: report.upload_id,
+            upload_ids: report.upload_ids,
             errors: report
                 .errors
                 .into_iter()
@@ -181,7 +185,7 @@ impl Answer for SyncAnswer {
                 self.bytes_transferred,
                 self.duration_seconds
             ));
-            lines.extend(self.upload_id.iter().map(|id| format!("Upload {id}.")));
+            lines.extend(self.upload_ids.iter().map(|id| format!("Upload {id}.")));
         } else {
             lines.extend(self.problem.text());
             if self.memories_uploaded > 0 {

@@ -1,7 +1,9 @@
 //! `akosha status`: shows the queue, the lag, the last success and error, what is set aside.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
+use akosha_core::config::Config;
 use akosha_store::{Quarantined, Stats, Store, StoreError};
 use akosha_sync::SyncStatus;
 use serde::Serialize;
@@ -15,7 +17,10 @@ use crate::{runtime, show};
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let syncer = context.syncer()?;
     let sync = runtime::start()?.block_on(syncer.status())?;
-    let answer = StatusAnswer::new(sync, syncer.store())?;
+    let named = context.named_config().map(Path::to_owned);
+    let config_file = named.or_else(Config::default_file);
+    let config_file = config_file.filter(|path| path.exists());
+    let answer = StatusAnswer::new(sync, syncer.store(), config_file)?;
     context.output().answer(&answer)?;
     Ok(Exit::Done)
 }
@@ -26,6 +31,8 @@ struct StatusAnswer {
     #[serde(flatten)]
     sync: SyncStatus,
     home: String,
+    /// The configuration file, where there is one.
+    config_file: Option<String>,
     store: StoreState,
     quarantine: Vec<SetAside>,
     conflicts: u64,
@@ -70,10 +77,15 @@ impl From<Quarantined> for SetAside {
 }
 
 impl StatusAnswer {
-    fn new(sync: SyncStatus, store: &Store) -> Result<Self, StoreError> {
+    fn new(
+        sync: SyncStatus,
+        store: &Store,
+        config_file: Option<PathBuf>,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             sync,
             home: store.home().root().display().to_string(),
+            config_file: config_file.map(|path| path.display().to_string()),
             store: store.stats()?.into(),
             quarantine: store
                 .quarantined()?
@@ -100,6 +112,7 @@ impl Answer for StatusAnswer {
         )?;
         self.write_vault(page)?;
         self.write_queue(page)?;
+        self.write_conflicts(page)?;
         for item in &self.quarantine {
             let what = match &item.memory_id {
                 Some(memory) => format!("memory {memory} of {}", item.upload_id),
@@ -135,7 +148,10 @@ impl StatusAnswer {
         let vault = &self.sync.vault;
         match &vault.url {
             Some(url) => page.field("vault", url)?,
-            None => page.field("vault", "none; set `cloud_bucket`: `akosha config init`")?,
+            None => page.field("vault", self.how_to_set_a_vault())?,
+        }
+        for warning in &vault.warnings {
+            page.field("warning", warning)?;
         }
         if let Some(upload) = &vault.last_upload_id {
             let verified = vault.verified_at.as_deref().unwrap_or("never");
@@ -175,9 +191,39 @@ impl StatusAnswer {
         if let Some(at) = &queue.last_success_at {
             page.field("last success", at)?;
         }
+        let parked = queue.parked_job.as_ref();
+        if let Some(job) = parked {
+            page.field("parked", format!("{}, since {}", job.error, job.since))?;
+            if let Some(hint) = &job.hint {
+                page.field("", format!("hint: {hint}"))?;
+            }
+        }
         match &queue.last_error {
-            Some(error) => page.field("last error", error),
-            None => Ok(()),
+            Some(error) if parked.is_none_or(|job| job.error != *error) => {
+                page.field("last error", error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write_conflicts(&self, page: &mut Page<'_>) -> io::Result<()> {
+        for conflict in &self.sync.sync_conflicts {
+            page.field(
+                "conflict",
+                format!(
+                    "[{}] {}, known since {}",
+                    conflict.method, conflict.error, conflict.since
+                ),
+            )?;
+            page.field("", format!("hint: {}", conflict.hint))?;
+        }
+        Ok(())
+    }
+
+    fn how_to_set_a_vault(&self) -> String {
+        match &self.config_file {
+            Some(path) => format!("none; set `cloud_bucket` in `{path}`"),
+            None => "none; set `cloud_bucket`: `akosha config init`".into(),
         }
     }
 }

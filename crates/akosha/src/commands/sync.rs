@@ -165,9 +165,9 @@ impl Answer for SyncReport {
         for file in &self.files_uploaded {
             page.line(format!("pushed file {file}"))?;
         }
-        match &self.upload_id {
-            Some(id) => page.aside(format!("upload {id}")),
-            None => Ok(()),
+        for id in &self.upload_ids {
+            page.aside(format!("upload {id}"))?;
         }
+        Ok(())
     }
 }

@@ -22,7 +22,8 @@ fn answers_as_the_tool_does() {
             "method",
             "success",
             "triggered_by",
-            "upload_id"
+            "upload_id",
+            "upload_ids"
         ]
     );
     assert_eq!(answer["method"], "cloud");

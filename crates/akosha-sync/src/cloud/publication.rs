@@ -1,0 +1,290 @@
+//! What follows the manifest of an upload: the head, the marker, the cursor; and what becomes of
+//! an upload that stopped half-way.
+
+use akosha_core::{ErrorKind, SystemId, UploadId};
+use akosha_store::{PushIntent, Store, Target};
+use bytes::Bytes;
+
+use crate::disk::on_disk;
+use crate::manifest::{
+    MAX_MANIFEST_BYTES, Manifest, SealedManifest, UnverifiedManifest, Verification,
+};
+use crate::vault::{Created, CurrentHead, Head, Swap, Vault, VaultKey};
+use crate::{MethodReport, SyncError};
+
+/// Makes an upload whose manifest is written the newest one of its system.
+pub(super) struct Publication<'a> {
+    pub(super) store: &'a Store,
+    pub(super) vault: &'a Vault,
+    pub(super) target: &'a Target,
+    pub(super) system_id: &'a SystemId,
+}
+
+impl Publication<'_> {
+    /// Writes the manifest: from here on readers see the upload.
+    pub(super) async fn create(
+        &self,
+        sealed: SealedManifest,
+        intent: &PushIntent,
+        report: &mut MethodReport,
+    ) -> Result<(), SyncError> {
+        let key = VaultKey::manifest(self.system_id, &intent.upload_id);
+        let size = sealed.bytes.len() as u64;
+        on_disk(self.store, Store::check_claim).await?;
+        match self.vault.create(&key, sealed.bytes).await? {
+            Created::Created => {
+                report.bytes_transferred += size;
+                Ok(())
+            }
+            Created::AlreadyThere => {
+                self.abandon().await?;
+                let message = format!("`{key}` was written by another machine at the same moment");
+                Err(SyncError::taken("cloud", self.system_id, Some(0), message))
+            }
+        }
+    }
+
+    /// Reads the manifest back and checks it and its segments, moves the head, leaves the marker,
+    /// and acknowledges. Each step may have happened already in an earlier try.
+    pub(super) async fn publish(
+        &self,
+        intent: &PushIntent,
+        current: Option<CurrentHead>,
+        report: &mut MethodReport,
+    ) -> Result<(), SyncError> {
+        let manifest = self.read_back(intent).await?;
+        self.move_head(intent, current).await?;
+        self.vault
+            .put(&VaultKey::inbox(&intent.upload_id), Bytes::new())
+            .await?;
+        self.settle(intent, &manifest, report).await
+    }
+
+    /// Notes an upload that is in the vault and right, and acknowledges what it holds.
+    async fn settle(
+        &self,
+        intent: &PushIntent,
+        manifest: &Manifest,
+        report: &mut MethodReport,
+    ) -> Result<(), SyncError> {
+        let rows = manifest.conversation_count();
+        on_disk(self.store, {
+            let (id, system_id) = (intent.upload_id.clone(), self.system_id.clone());
+            move |store| store.record_upload(&id, &system_id, rows)
+        })
+        .await?;
+        self.acknowledge(Some(&intent.upload_id), intent.to_seq)
+            .await?;
+        report.memories_uploaded += rows;
+        report.upload_ids.push(intent.upload_id.clone());
+        Ok(())
+    }
+
+    /// Moves the cursor.
+    pub(super) async fn acknowledge(
+        &self,
+        upload_id: Option<&UploadId>,
+        to_seq: i64,
+    ) -> Result<(), SyncError> {
+        let (target, system_id) = (self.target.clone(), self.system_id.clone());
+        let upload_id = upload_id.cloned();
+        on_disk(self.store, move |store| {
+            store.ack_push(&target, &system_id, upload_id.as_ref(), to_seq)
+        })
+        .await
+    }
+
+    /// Finishes an upload that was begun, from the step at which it stopped, or gives it up where
+    /// its manifest was never written.
+    pub(super) async fn finish(
+        &self,
+        intent: &PushIntent,
+        current: Option<CurrentHead>,
+        report: &mut MethodReport,
+    ) -> Result<(), SyncError> {
+        let key = VaultKey::manifest(self.system_id, &intent.upload_id);
+        let announced = current
+            .as_ref()
+            .filter(|current| current.head.upload_id == intent.upload_id)
+            .map(|current| current.head.epoch);
+        if self.vault.size_of(&key).await?.is_some() {
+            tracing::info!(upload = %intent.upload_id, "finishes an upload that was begun before");
+            let published = self.publish(intent, current, report).await;
+            if !published.as_ref().is_err_and(is_damaged) {
+                return published;
+            }
+            // Its changes are sent anew.
+            self.take_back(intent).await?;
+            if let Some(epoch) = announced {
+                let (target, system_id) = (self.target.clone(), self.system_id.clone());
+                let upload_id = intent.upload_id.clone();
+                return on_disk(self.store, move |store| {
+                    store.adopt(&target, &system_id, &upload_id, epoch, true)
+                })
+                .await;
+            }
+        }
+        self.abandon().await
+    }
+
+    /// Ends an upload that was begun under an id that another machine has now. One that is
+    /// visible is right under the id that it names, and is not sent again under another one.
+    pub(super) async fn close(&self, report: &mut MethodReport) -> Result<(), SyncError> {
+        let state = on_disk(self.store, {
+            let (target, system_id) = (self.target.clone(), self.system_id.clone());
+            move |store| store.push_state(&target, &system_id)
+        })
+        .await?;
+        let Some(intent) = &state.intent else {
+            return Ok(());
+        };
+        let key = VaultKey::manifest(self.system_id, &intent.upload_id);
+        if self.vault.size_of(&key).await?.is_some() {
+            match self.read_back(intent).await {
+                Ok(manifest) => return self.settle(intent, &manifest, report).await,
+                Err(error) if is_damaged(&error) => self.take_back(intent).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        self.abandon().await
+    }
+
+    /// Goes on from the newest upload of the vault where this store began that upload: the vault
+    /// lies at another address now, was put back to an earlier state, or holds what a process of
+    /// this home wrote that lost its lease. Returns false where another one wrote it.
+    pub(super) async fn resume(&self, head: &Head) -> Result<bool, SyncError> {
+        if &head.writer_id != self.store.writer_id() {
+            return Ok(false);
+        }
+        let begun = on_disk(self.store, {
+            let (system_id, upload_id) = (self.system_id.clone(), head.upload_id.clone());
+            move |store| store.begun(&system_id, &upload_id)
+        })
+        .await?;
+        let Some(begun) = begun.filter(|begun| head.epoch <= begun.epoch) else {
+            return Ok(false);
+        };
+        let is_whole = match self.read_back(&begun.intent).await {
+            Ok(_) => true,
+            Err(error) if is_damaged(&error) => false,
+            Err(error) => return Err(error),
+        };
+        tracing::info!(upload = %head.upload_id, is_whole, "goes on from an upload of this home");
+        let (target, system_id, epoch) = (self.target.clone(), self.system_id.clone(), head.epoch);
+        on_disk(self.store, move |store| {
+            store.resume_push(&target, &system_id, &begun.intent, epoch, is_whole)
+        })
+        .await?;
+        Ok(true)
+    }
+
+    async fn read_back(&self, intent: &PushIntent) -> Result<Manifest, SyncError> {
+        let upload_id = &intent.upload_id;
+        let key = VaultKey::manifest(self.system_id, upload_id);
+        let bytes = self.vault.get(&key, MAX_MANIFEST_BYTES).await?;
+        let manifest = UnverifiedManifest::parse(&bytes)?.verify(&Verification {
+            system_id: self.system_id,
+            upload_id,
+            // The clock may have been set back since the upload was begun.
+            now: self.store.sources().clock.now().max(intent.at),
+        })?;
+        for segment in manifest.segments() {
+            let key = segment.key(self.system_id);
+            let found = self.vault.size_of(&key).await?;
+            if found != Some(segment.size_bytes) {
+                return Err(SyncError::damaged(format!(
+                    "`{key}` has {found:?} bytes, {} were sent",
+                    segment.size_bytes
+                )));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Gives the upload up; its changes stay unacknowledged.
+    pub(super) async fn abandon(&self) -> Result<(), SyncError> {
+        let (target, system_id) = (self.target.clone(), self.system_id.clone());
+        on_disk(self.store, move |store| {
+            store.abandon_push(&target, &system_id)
+        })
+        .await
+    }
+
+    /// Moves the head to the upload. Where somebody else moved it first, the manifest is taken
+    /// back: it was never announced.
+    async fn move_head(
+        &self,
+        intent: &PushIntent,
+        current: Option<CurrentHead>,
+    ) -> Result<(), SyncError> {
+        let is_ours = |current: &CurrentHead| current.head.upload_id == intent.upload_id;
+        if current.as_ref().is_some_and(is_ours) {
+            return Ok(());
+        }
+        let head = Head {
+            upload_id: intent.upload_id.clone(),
+            system_id: self.system_id.clone(),
+            writer_id: self.store.writer_id().clone(),
+            epoch: current.as_ref().map_or(0, |current| current.head.epoch),
+            updated_at: self.store.sources().clock.now(),
+        };
+        let expected = current.map(|current| current.version);
+        on_disk(self.store, Store::check_claim).await?;
+        match self.vault.swap_head(expected.as_ref(), &head).await? {
+            Swap::Swapped => Ok(()),
+            // An earlier try whose answer was lost came through.
+            Swap::Lost { current: Some(now) }
+                if is_ours(&now) && now.head.writer_id == head.writer_id =>
+            {
+                Ok(())
+            }
+            Swap::Lost { current } => {
+                self.take_back(intent).await?;
+                self.abandon().await?;
+                Err(self.lost_to(current).await?)
+            }
+        }
+    }
+
+    /// Says to whom a swap of the head was lost.
+    async fn lost_to(&self, current: Option<CurrentHead>) -> Result<SyncError, SyncError> {
+        let head = current.map(|current| current.head);
+        if let Some(head) = &head
+            && &head.writer_id == self.store.writer_id()
+        {
+            let (system_id, upload_id) = (self.system_id.clone(), head.upload_id.clone());
+            let begun = on_disk(self.store, move |store| store.begun(&system_id, &upload_id));
+            if begun.await?.is_some() {
+                return Ok(SyncError::Local {
+                    message: "an earlier sync of this home came through at the same moment".into(),
+                    hint: "nothing is lost; repeat it: `akosha sync`".into(),
+                    kind: ErrorKind::Unavailable,
+                });
+            }
+        }
+        let message = format!(
+            "another machine wrote as `{}` at the same moment; nothing was overwritten",
+            self.system_id
+        );
+        let epoch = head.map_or(0, |head| head.epoch);
+        Ok(SyncError::taken(
+            "cloud",
+            self.system_id,
+            Some(epoch),
+            message,
+        ))
+    }
+
+    /// Deletes the manifest of an upload that was never announced, or is damaged. Not without the
+    /// claim: whoever has it now may have announced the upload.
+    async fn take_back(&self, intent: &PushIntent) -> Result<(), SyncError> {
+        on_disk(self.store, Store::check_claim).await?;
+        tracing::warn!(upload = %intent.upload_id, "takes back an upload");
+        let key = VaultKey::manifest(self.system_id, &intent.upload_id);
+        Ok(self.vault.delete(&key).await?)
+    }
+}
+
+fn is_damaged(error: &SyncError) -> bool {
+    error.kind() == ErrorKind::Data
+}

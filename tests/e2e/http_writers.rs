@@ -1,0 +1,85 @@
+//! Two machines under one system id that push to another Akosha over HTTP are told, as those are
+//! that push to a vault.
+
+use crate::support::{Home, Server, assert_same};
+
+fn texts(home: &Home) -> Vec<String> {
+    let mut texts: Vec<String> = home.rows().into_iter().map(|row| row.text).collect();
+    texts.sort();
+    texts
+}
+
+/// A push that has to be refused: exit code 4, nothing stored there, nothing acknowledged.
+fn refused(home: &Home, server: &Server) -> String {
+    let (lag, before) = (home.lag(), server.home().rows());
+    let report = home.json(&["sync"], 4);
+    assert_eq!(report["memories_uploaded"], 0, "{report}");
+    assert_eq!(report["errors"][0]["method"], "http", "{report}");
+    assert_same("nothing was stored", &before, &server.home().rows());
+    assert_eq!(home.lag(), lag);
+    let status = home.ok(&["status"]);
+    assert_eq!(status["sync_conflicts"][0]["method"], "http", "{status}");
+    report["hint"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_second_machine_is_told_and_may_take_over() {
+    let server = Server::start("server");
+    let machine = || Home::new("shared").with("akosha_url", server.url());
+    let (mut first, second) = (machine(), machine());
+    first.store("m", "The first machine says this");
+    first.ok(&["sync"]);
+    second.store("m", "The second machine says that");
+    assert!(refused(&second, &server).contains("akosha machines adopt shared"));
+
+    let adopted = second.ok(&["machines", "adopt"]);
+    assert_eq!(
+        (&adopted["adopted"], adopted["epoch"].as_i64()),
+        (&true.into(), Some(1))
+    );
+    second.ok(&["sync"]);
+    assert_eq!(
+        second.ok(&["status"])["sync_conflicts"]
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+    first.store("n", "The first machine wakes up");
+    first.ok(&["forget", "m"]);
+    refused(&first, &server);
+
+    // The first takes another id: what the server does not have arrives under it.
+    first.set("system_id", "first");
+    first.ok(&["sync"]);
+    assert_eq!(first.lag(), 0);
+    let expected = [
+        "The first machine says this",
+        "The first machine wakes up",
+        "The second machine says that",
+    ];
+    assert_eq!(texts(server.home()), expected);
+    let there = server.home().ok(&["get", "n"]);
+    assert_eq!(there["system_id"], "first", "{there}");
+    second.store("o", "The second machine goes on");
+    second.ok(&["sync"]);
+    first.store("p", "The first machine goes on");
+    first.ok(&["sync"]);
+    assert_eq!(texts(server.home()).len(), 5);
+}
+
+#[test]
+fn a_machine_that_has_the_id_of_the_server_is_told() {
+    let server = Server::start("shared");
+    let mut home = Home::new("shared").with("akosha_url", server.url());
+    home.store("m", "Would never be forwarded to the server's vault");
+    let hint = refused(&home, &server);
+    assert!(
+        hint.contains("`system_id`") && !hint.contains("adopt"),
+        "{hint}"
+    );
+    home.json(&["machines", "adopt"], 4);
+    home.set("system_id", "laptop");
+    assert_eq!(home.ok(&["sync"])["memories_uploaded"], 1);
+    assert_same("under its own id", &home.rows(), &server.home().rows());
+}
