@@ -5,7 +5,7 @@ use akosha_core::redact::Redactor;
 use akosha_core::{IngestionMethod, NewMemory};
 use akosha_mcp::Origin;
 use akosha_store::{Home, Store, StoreOptions};
-use akosha_sync::envelope;
+use akosha_sync::envelope::{self, Writer};
 use rmcp::model::ProtocolVersion;
 use serde_json::json;
 
@@ -76,7 +76,11 @@ async fn what_is_pushed_has_none_either_and_they_are_counted() {
     let changes = laptop
         .changes(&id("laptop"), 0, i64::MAX, 10, false)
         .unwrap();
-    let pushed = envelope::wrap(&changes[0]);
+    let writer = Writer {
+        id: laptop.writer_id().clone(),
+        epoch: 0,
+    };
+    let pushed = envelope::wrap(&changes[0], &writer);
 
     let node = node(Origin::Http { bound: None }).await;
     let stored = node.good("store_memory", pushed).await;
