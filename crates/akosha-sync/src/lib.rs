@@ -5,6 +5,7 @@
 mod availability;
 mod cloud;
 mod content_hash;
+pub mod crypt;
 mod disk;
 mod dispute;
 mod drain;

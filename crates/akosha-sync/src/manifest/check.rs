@@ -24,15 +24,19 @@ pub(super) fn canonical(value: &Value) -> Result<Vec<u8>, ManifestError> {
     })
 }
 
-/// Checks a file's name: it becomes part of a path when the file is restored.
-pub(super) fn file_name(field: &str, name: &str) -> Result<(), ManifestError> {
-    let is_valid = (1..=255).contains(&name.len())
+/// Returns whether a file may have this name: it becomes part of a path when the file is restored.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    (1..=255).contains(&name.len())
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
         && !name.contains("..")
-        && name != ".";
-    if is_valid {
+        && name != "."
+}
+
+/// Checks a file's name.
+pub(super) fn file_name(field: &str, name: &str) -> Result<(), ManifestError> {
+    if is_file_name(name) {
         return Ok(());
     }
     Err(ManifestError::Name {

@@ -15,6 +15,7 @@ mod read;
 use akosha_core::{SystemId, UploadId};
 use chrono::{DateTime, TimeDelta, Utc};
 
+pub(crate) use check::is_file_name;
 pub use draft::{ManifestDraft, SealedManifest};
 pub use error::ManifestError;
 pub use read::{UnverifiedManifest, Verification};
