@@ -19,6 +19,7 @@
 mod bad_input;
 mod conflict;
 mod fallback;
+mod files;
 mod hostile;
 mod http_writers;
 #[cfg(unix)]

@@ -31,6 +31,7 @@ def test_every_section_measures(tmp_path):
         "search, hybrid",
         "push of",
         "pull of",
+        "push of a file",
         "S3 (moto)",
         "rclone",
         "s5cmd",

@@ -9,6 +9,7 @@ use crate::StoreError;
 const STEPS: &[&str] = &[
     include_str!("schema/001_first.sql"),
     include_str!("schema/002_sync.sql"),
+    include_str!("schema/003_files.sql"),
 ];
 
 /// Brings the file to the newest schema.

@@ -14,6 +14,7 @@ use crate::vault::{CurrentHead, Head, Swap, Vault, VaultError, VaultKey};
 use crate::{Adoption, Availability, MethodReport, Progress, SyncError, SyncMethod, SyncRequest};
 
 mod changes;
+mod files;
 mod publication;
 mod upload;
 
@@ -130,18 +131,26 @@ impl SyncMethod for CloudSync {
         "cloud"
     }
 
-    async fn has_pending(&self) -> Result<bool, SyncError> {
+    async fn has_pending(&self, request: &SyncRequest) -> Result<bool, SyncError> {
         let target = Self::target(self.vault()?);
-        on_disk(&self.store, move |store| {
-            for system_id in store.local_systems()? {
-                let has_begun = store.push_state(&target, &system_id)?.intent.is_some();
-                if has_begun || store.unsynced(&target, &system_id)?.changes > 0 {
-                    return Ok(true);
+        let has_rows = on_disk(&self.store, {
+            let target = target.clone();
+            move |store| {
+                for system_id in store.local_systems()? {
+                    let has_begun = store.push_state(&target, &system_id)?.intent.is_some();
+                    if has_begun || store.unsynced(&target, &system_id)?.changes > 0 {
+                        return Ok(true);
+                    }
                 }
+                Ok(false)
             }
-            Ok(false)
         })
-        .await
+        .await?;
+        if has_rows {
+            return Ok(true);
+        }
+        let plan = self.plan_files(&target, request).await?;
+        Ok(plan.has_changes() || !plan.failures().is_empty())
     }
 
     async fn is_available(&self) -> Availability {
@@ -153,14 +162,14 @@ impl SyncMethod for CloudSync {
 
     async fn sync(
         &self,
-        _request: &SyncRequest,
+        request: &SyncRequest,
         trigger: Trigger,
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> MethodReport {
         let mut report = MethodReport::default();
         let result = tokio::select! {
-            result = self.push_all(trigger, progress, &mut report) => result,
+            result = self.push_all(request, trigger, progress, &mut report) => result,
             () = cancel.cancelled() => Err(SyncError::Cancelled),
         };
         report.error = result.err();
@@ -169,8 +178,11 @@ impl SyncMethod for CloudSync {
 }
 
 impl CloudSync {
+    /// Pushes the memories of every system that writes here, then the files of this one: they may
+    /// take long, and what follows a session is worth more soon.
     async fn push_all(
         &self,
+        request: &SyncRequest,
         trigger: Trigger,
         progress: &dyn Progress,
         report: &mut MethodReport,
@@ -186,6 +198,9 @@ impl CloudSync {
             }
             dispute::record(&self.store, &target, &system_id, &pushed).await?;
             result = result.and(pushed);
+        }
+        if result.is_ok() {
+            result = self.push_files(request, trigger, progress, report).await;
         }
         self.keep_warnings(target, report).await?;
         result

@@ -1,19 +1,23 @@
 //! The one entry to sync: what the command line, the MCP tools and the queue call.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use akosha_core::config::LoadedConfig;
-use akosha_core::{ErrorKind, JobId, SystemId};
+use akosha_core::{ErrorKind, JobId, SystemId, UploadId};
 use akosha_store::{DRAIN_LEASE, Dispute, Lease, Store, Trigger};
 use tokio_util::sync::CancellationToken;
 
 use crate::disk::on_disk;
+use crate::files::{self, FetchError, FetchedFile, FileError, FileVersion};
 use crate::hybrid::{HybridOutcome, HybridSync};
 use crate::lease::Kept;
+use crate::manifest::Manifest;
 use crate::{
-    Availability, CloudSync, HttpSync, MethodError, Progress, PullReport, SyncError, SyncReport,
-    SyncRequest, pull,
+    Availability, CloudSync, HttpSync, MethodError, Progress, ProgressState, PullReport, SyncError,
+    SyncReport, SyncRequest, pull,
 };
 
 /// Longest wait for a drainer of the same home that is at work.
@@ -251,9 +255,9 @@ impl Syncer {
         let disputed = disputes
             .into_iter()
             .find(|dispute| dispute.system_id == *system_id);
-        let mut adoption = None;
+        let mut in_vault = None;
         if !config.cloud_bucket.is_empty() || disputed.is_none() {
-            adoption = Some(self.cloud(claimed)?.adopt(system_id).await?);
+            in_vault = Some(self.cloud(claimed)?.adopt(system_id).await?);
         }
         let Some(Dispute {
             epoch,
@@ -262,7 +266,7 @@ impl Syncer {
             ..
         }) = disputed
         else {
-            return Ok(adoption.unwrap_or_default());
+            return Ok(in_vault.unwrap_or_default());
         };
         let Some(epoch) = epoch else {
             let taken = SyncError::Conflict {
@@ -271,7 +275,7 @@ impl Syncer {
                 message,
                 hint,
             };
-            return adoption.filter(|found| found.adopted).ok_or(taken);
+            return in_vault.filter(|found| found.adopted).ok_or(taken);
         };
         let epoch = epoch + 1;
         let system_id = system_id.clone();
@@ -283,6 +287,76 @@ impl Syncer {
             epoch,
             adopted: true,
         })
+    }
+
+    /// Returns the files that a system has in the vault: as its newest upload has them, or the one
+    /// that is named.
+    ///
+    /// # Errors
+    /// Fails where no vault is set or it cannot be read.
+    pub async fn files(
+        &self,
+        system_id: &SystemId,
+        upload_id: Option<&UploadId>,
+    ) -> Result<Vec<FileVersion>, SyncError> {
+        let manifest = self.files_manifest(system_id, upload_id).await?;
+        Ok(manifest
+            .as_ref()
+            .map(FileVersion::all_of)
+            .unwrap_or_default())
+    }
+
+    /// Brings a file of a system, with the logs that belong to it, into a folder; `progress` is
+    /// told the bytes. Where something else lies there, nothing is touched unless `replace`.
+    ///
+    /// # Errors
+    /// Fails where no upload holds the file, the vault does not hold what the manifest says, or
+    /// the folder cannot be written.
+    pub async fn fetch_file(
+        &self,
+        system_id: &SystemId,
+        upload_id: Option<&UploadId>,
+        name: &str,
+        folder: &Path,
+        replace: bool,
+        progress: &dyn Progress,
+    ) -> Result<Vec<FetchedFile>, FetchError> {
+        let cloud = self.cloud(&self.store)?;
+        let missing = || FileError::NotStored { name: name.into() };
+        let manifest = self.files_manifest(system_id, upload_id).await?;
+        let manifest = manifest.ok_or_else(missing)?;
+        let files = manifest.files().iter();
+        let total_bytes = files
+            .filter(|file| file.name.starts_with(name))
+            .map(|file| file.size_bytes)
+            .sum();
+        let fetched = AtomicU64::new(0);
+        let done = |bytes: u64| {
+            progress.update(ProgressState {
+                bytes: fetched.fetch_add(bytes, Ordering::Relaxed) + bytes,
+                total_bytes: Some(total_bytes),
+                ..ProgressState::default()
+            });
+        };
+        let to = files::Destination { folder, replace };
+        files::fetch(
+            cloud.vault().map_err(SyncError::from)?,
+            &manifest,
+            name,
+            to,
+            &done,
+        )
+        .await
+    }
+
+    async fn files_manifest(
+        &self,
+        system_id: &SystemId,
+        upload_id: Option<&UploadId>,
+    ) -> Result<Option<Manifest>, SyncError> {
+        let cloud = self.cloud(&self.store)?;
+        let now = self.store.sources().clock.now();
+        files::find(cloud.vault()?, system_id, upload_id, now).await
     }
 
     /// Refuses to sync under a configuration with errors: it may not be the one that is meant.
@@ -336,7 +410,20 @@ fn fill(report: &mut SyncReport, outcome: HybridOutcome) {
     };
     report.fallback_from = errors.first().map(SyncError::method);
     report.errors = errors.iter().map(entry).collect();
-    report.success = sent.refused.is_empty();
+    report.success = sent.refused.is_empty() && sent.files_failed.is_empty();
+    if let Some(first) = sent.files_failed.first() {
+        report.error = Some(format!("[{method}] {first}"));
+        let failed = sent.files_failed.iter().map(|error| MethodError {
+            method,
+            error: error.clone(),
+        });
+        report.errors.extend(failed);
+        // Time heals a file that is busy; the others are for a person to correct.
+        report.kind = Some(ErrorKind::Unavailable);
+        report.hint = Some(
+            "everything else is synced; correct `files`, or repeat it later: `akosha sync`".into(),
+        );
+    }
     if let Some((memory_id, reason)) = sent.refused.first() {
         let count = sent.refused.len();
         let message =

@@ -67,7 +67,7 @@ impl SyncMethod for HttpSync {
         "http"
     }
 
-    async fn has_pending(&self) -> Result<bool, SyncError> {
+    async fn has_pending(&self, _request: &SyncRequest) -> Result<bool, SyncError> {
         let target = Self::target(&self.url);
         on_disk(&self.store, move |store| {
             for system_id in store.local_systems()? {

@@ -71,7 +71,7 @@ impl HybridSync {
         let mut outcome = HybridOutcome::default();
         let mut slow = Vec::new();
         for method in &self.methods {
-            match method.has_pending().await {
+            match method.has_pending(request).await {
                 Ok(true) => {}
                 Ok(false) => {
                     outcome.done = Some(method.name());

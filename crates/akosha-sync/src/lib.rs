@@ -12,6 +12,7 @@ mod drain;
 mod engine;
 pub mod envelope;
 mod error;
+pub mod files;
 mod http;
 mod hybrid;
 mod lease;

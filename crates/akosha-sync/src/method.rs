@@ -56,6 +56,8 @@ pub struct MethodReport {
     pub refused: Vec<(String, String)>,
     /// Names of files that were sent.
     pub files_uploaded: Vec<String>,
+    /// Why others were left for the next sync.
+    pub files_failed: Vec<String>,
     /// Bytes sent.
     pub bytes_transferred: u64,
     /// Bytes that the target had already.
@@ -72,6 +74,7 @@ impl MethodReport {
         self.memories_uploaded += other.memories_uploaded;
         self.refused.extend(other.refused);
         self.files_uploaded.extend(other.files_uploaded);
+        self.files_failed.extend(other.files_failed);
         self.bytes_transferred += other.bytes_transferred;
         self.bytes_deduplicated += other.bytes_deduplicated;
         self.upload_ids.extend(other.upload_ids);
@@ -123,8 +126,9 @@ pub trait SyncMethod: Send + Sync {
     /// Returns the name in answers and errors: `cloud`, `http`.
     fn name(&self) -> &'static str;
 
-    /// Returns whether there is anything to send. Looks at the store alone.
-    async fn has_pending(&self) -> Result<bool, SyncError>;
+    /// Returns whether there is anything to send. Looks at the store and at the configured files
+    /// alone.
+    async fn has_pending(&self, request: &SyncRequest) -> Result<bool, SyncError>;
 
     /// Returns whether a sync could work now. Takes at most 1 s and never blocks the runtime.
     async fn is_available(&self) -> Availability;
@@ -182,7 +186,7 @@ pub struct SyncReport {
 impl SyncReport {
     /// Returns whether some of it arrived and some did not.
     pub fn is_partial(&self) -> bool {
-        !self.success && self.memories_uploaded > 0
+        !self.success && (self.memories_uploaded > 0 || !self.files_uploaded.is_empty())
     }
 
     /// Sets how long it took.

@@ -110,6 +110,9 @@ pub(crate) enum Command {
     Import(commands::import::Args),
     /// Write all memories to a file or to standard output
     Export(commands::export::Args),
+    /// List the files that travel beside the memories, and bring them back
+    #[command(subcommand)]
+    Files(commands::files::Command),
     /// Show, check or create the configuration
     #[command(subcommand)]
     Config(commands::config::Command),
@@ -143,6 +146,7 @@ impl Command {
             Self::Status => "status",
             Self::Import(_) => "import",
             Self::Export(_) => "export",
+            Self::Files(_) => "files",
             Self::Config(_) => "config",
             Self::Machines(_) => "machines",
             Self::Completions(_) => "completions",

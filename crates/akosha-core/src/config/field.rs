@@ -250,8 +250,7 @@ pub(super) static FIELDS: &[Field] = &[
     )
     .hint("give the whole path of a file, such as `/home/me/redaction.toml`"),
     Field::new("files", Kind::Paths(place!(files)))
-        .hint("write for example `files = [\"/srv/notes.db\"]`")
-        .later(),
+        .hint("write for example `files = [\"/srv/notes.db\"]`"),
     // A warning would not do here: whoever asks for encryption must not be uploaded in the clear.
     // `load` refuses it until it is built.
     Field::new("encryption", choice!(Encryption, encryption)),

@@ -2,10 +2,11 @@
 //! an upload that stopped half-way.
 
 use akosha_core::{ErrorKind, SystemId, UploadId};
-use akosha_store::{PushIntent, Store, Target};
+use akosha_store::{PushIntent, PushedFile, Store, Target};
 use bytes::Bytes;
 
 use crate::disk::on_disk;
+use crate::files::{Group, StoredPieces};
 use crate::manifest::{
     MAX_MANIFEST_BYTES, Manifest, SealedManifest, UnverifiedManifest, Verification,
 };
@@ -68,9 +69,19 @@ impl Publication<'_> {
         report: &mut MethodReport,
     ) -> Result<(), SyncError> {
         let rows = manifest.conversation_count();
+        let files: Vec<PushedFile> = Group::all_of(manifest.files())
+            .iter()
+            .map(|group| group.row(&intent.upload_id))
+            .collect();
         on_disk(self.store, {
             let (id, system_id) = (intent.upload_id.clone(), self.system_id.clone());
-            move |store| store.record_upload(&id, &system_id, rows)
+            let target = self.target.clone();
+            move |store| {
+                if !files.is_empty() {
+                    store.record_files(&target, &system_id, &files)?;
+                }
+                store.record_upload(&id, &system_id, rows)
+            }
         })
         .await?;
         self.acknowledge(Some(&intent.upload_id), intent.to_seq)
@@ -195,6 +206,16 @@ impl Publication<'_> {
                 return Err(SyncError::damaged(format!(
                     "`{key}` has {found:?} bytes, {} were sent",
                     segment.size_bytes
+                )));
+            }
+        }
+        if !manifest.files().is_empty() {
+            let stored = StoredPieces::of(self.vault, self.system_id, []).await?;
+            if let Some(piece) = stored.missing(manifest.files()) {
+                let key = VaultKey::chunk(self.system_id, piece.sha256);
+                return Err(SyncError::damaged(format!(
+                    "`{key}` is not there as it was sent, with {} bytes",
+                    piece.stored_bytes
                 )));
             }
         }

@@ -4,6 +4,7 @@ use akosha_core::{SystemId, UploadId};
 use akosha_store::{PushIntent, Store, Target, Trigger};
 
 use super::changes::Segments;
+use super::files::newest_with_files;
 use super::publication::Publication;
 use crate::disk::on_disk;
 use crate::manifest::{ManifestDraft, SealedManifest, SegmentEntry};
@@ -58,7 +59,8 @@ impl Upload<'_> {
             intent.to_seq = reached;
             self.begin(&intent).await?;
         }
-        let sealed = self.seal(&intent, current.as_ref(), entries)?;
+        let files_from = newest_with_files(self.store, self.target, self.system_id).await?;
+        let sealed = self.seal(&intent, current.as_ref(), entries, files_from)?;
         publication.create(sealed, &intent, report).await?;
         publication.publish(&intent, current, report).await
     }
@@ -111,11 +113,13 @@ impl Upload<'_> {
         intent: &PushIntent,
         current: Option<&CurrentHead>,
         entries: Vec<SegmentEntry>,
+        files_from: Option<UploadId>,
     ) -> Result<SealedManifest, SyncError> {
         let mut draft =
             ManifestDraft::new(self.system_id.clone(), intent.upload_id.clone(), intent.at);
         draft.parent = current.map(|current| current.head.upload_id.clone());
         draft.segments = entries;
+        draft.files_from = files_from;
         self.trigger
             .as_str()
             .clone_into(&mut draft.metadata.trigger);

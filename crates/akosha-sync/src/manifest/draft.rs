@@ -5,6 +5,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::read::UNCOMPRESSED;
 use super::{
     CompressionFormat, FileEntry, Manifest, ManifestError, SegmentEntry, UnverifiedManifest,
     UploadKind, UploadMetadata, Verification, check,
@@ -33,8 +34,10 @@ pub struct ManifestDraft {
     pub compression: Option<CompressionFormat>,
     /// The segments.
     pub segments: Vec<SegmentEntry>,
-    /// The files.
+    /// The files: all that the system syncs, where any of them has changed.
     pub files: Vec<FileEntry>,
+    /// The newest upload of the system that lists files, where this one lists none.
+    pub files_from: Option<UploadId>,
     /// Who makes it.
     pub metadata: UploadMetadata,
 }
@@ -61,6 +64,7 @@ impl ManifestDraft {
             compression: Some(CompressionFormat::Zstd),
             segments: Vec::new(),
             files: Vec::new(),
+            files_from: None,
             metadata: UploadMetadata {
                 uploader: "akosha".into(),
                 uploader_version: env!("CARGO_PKG_VERSION").into(),
@@ -126,7 +130,7 @@ impl ManifestDraft {
         if let Some(hostname) = &self.metadata.hostname {
             metadata["hostname"] = hostname.as_str().into();
         }
-        json!({
+        let mut manifest = json!({
             "version": VERSION,
             "upload_id": self.upload_id,
             "system_id": self.system_id,
@@ -139,11 +143,20 @@ impl ManifestDraft {
             "compressed": self.compression.is_some(),
             "compression_format": self.compression.map(CompressionFormat::as_str),
             "segments": segments,
-            "files": self.files.iter().map(file).collect::<Vec<_>>(),
+            "files": files_to_json(&self.files),
             "encryption": null,
             "metadata": metadata,
-        })
+        });
+        if let Some(upload_id) = &self.files_from {
+            manifest["files_from"] = upload_id.as_str().into();
+        }
+        manifest
     }
+}
+
+/// Returns files as a manifest lists them.
+pub(crate) fn files_to_json(files: &[FileEntry]) -> Value {
+    files.iter().map(file).collect()
 }
 
 fn file(file: &FileEntry) -> Value {
@@ -151,11 +164,16 @@ fn file(file: &FileEntry) -> Value {
         .chunks
         .iter()
         .map(|chunk| {
-            json!({
+            let mut value = json!({
                 "sha256": chunk.sha256,
                 "size_bytes": chunk.size_bytes,
                 "stored_bytes": chunk.stored_bytes,
-            })
+            });
+            if chunk.compression != file.compression {
+                let format = chunk.compression.map(CompressionFormat::as_str);
+                value["compression"] = format.unwrap_or(UNCOMPRESSED).into();
+            }
+            value
         })
         .collect();
     json!({

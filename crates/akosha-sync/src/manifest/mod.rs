@@ -16,8 +16,10 @@ use akosha_core::{SystemId, UploadId};
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub(crate) use check::is_file_name;
+pub(crate) use draft::files_to_json;
 pub use draft::{ManifestDraft, SealedManifest};
 pub use error::ManifestError;
+pub(crate) use read::files_from_json;
 pub use read::{UnverifiedManifest, Verification};
 
 use crate::ContentHash;
@@ -121,7 +123,8 @@ impl SegmentEntry {
     }
 }
 
-/// A file of an upload. Reserved: this version writes none.
+/// A file of an upload. A log that belongs to a file has its name with `.wal`, `-wal` or `-journal`
+/// behind it; both are restored from the same upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
     /// Its name: 1 to 255 of `A-Z`, `a-z`, `0-9`, `_`, `.`, `-`, without `..`.
@@ -130,7 +133,7 @@ pub struct FileEntry {
     pub size_bytes: u64,
     /// Hash of its bytes.
     pub sha256: ContentHash,
-    /// How its pieces are compressed, `None` where they are not.
+    /// How its pieces are compressed that do not say otherwise, `None` where they are not.
     pub compression: Option<CompressionFormat>,
     /// Its pieces in their order.
     pub chunks: Vec<ChunkEntry>,
@@ -145,6 +148,8 @@ pub struct ChunkEntry {
     pub size_bytes: u64,
     /// Size of its object in bytes.
     pub stored_bytes: u64,
+    /// How its object is compressed, `None` where it is not.
+    pub compression: Option<CompressionFormat>,
 }
 
 /// Who made an upload.
@@ -218,6 +223,11 @@ impl Manifest {
     /// Returns the files.
     pub fn files(&self) -> &[FileEntry] {
         &self.content.files
+    }
+
+    /// Returns the newest upload of the system that lists files, where this one lists none.
+    pub fn files_from(&self) -> Option<&UploadId> {
+        self.content.files_from.as_ref()
     }
 
     /// Returns who made the upload.

@@ -13,6 +13,9 @@ use super::{
     Manifest, ManifestDraft, ManifestError, SegmentEntry, UploadKind, UploadMetadata, check, json,
 };
 
+/// How a piece says that its object is not compressed although others of its file are.
+pub(super) const UNCOMPRESSED: &str = "none";
+
 /// What a manifest is verified against.
 #[derive(Debug, Clone)]
 pub struct Verification<'a> {
@@ -69,9 +72,10 @@ impl UnverifiedManifest {
             kind: kind(&top)?,
             name: optional_name(&top)?,
             uploaded_at,
-            parent: parent(&top)?,
+            parent: upload_id_of(&top, "parent")?,
+            files_from: upload_id_of(&top, "files_from")?,
             segments: segments(&top, &system_id)?,
-            files: files(&top, compression)?,
+            files: files(&top, Some(compression))?,
             compression,
             metadata: metadata(&top)?,
             upload_id,
@@ -190,10 +194,14 @@ fn optional_name(top: &Object<'_>) -> Result<Option<String>, ManifestError> {
     Ok(bounded_text(top, "name", 255)?.map(str::to_owned))
 }
 
-fn parent(top: &Object<'_>) -> Result<Option<UploadId>, ManifestError> {
-    let text = top.optional_text("parent")?;
-    let parent = text.map(str::parse).transpose();
-    parent.map_err(|error| ManifestError::id("parent", error))
+fn upload_id_of(top: &Object<'_>, field: &str) -> Result<Option<UploadId>, ManifestError> {
+    let Some(_) = top.get(field) else {
+        return Ok(None);
+    };
+    let parsed = top.text(field)?.parse();
+    parsed
+        .map(Some)
+        .map_err(|error| ManifestError::id(field, error))
 }
 
 fn compression(top: &Object<'_>) -> Result<Option<CompressionFormat>, ManifestError> {
@@ -252,9 +260,17 @@ fn segments(top: &Object<'_>, system_id: &SystemId) -> Result<Vec<SegmentEntry>,
         .collect()
 }
 
+/// Reads files as a manifest lists them, from a list of their own: each may be compressed in its
+/// own way.
+pub(crate) fn files_from_json(list: Value) -> Result<Vec<FileEntry>, ManifestError> {
+    let value = serde_json::json!({ "files": list });
+    files(&Object::new(&value, String::new())?, None)
+}
+
+/// Reads the files; each is compressed as `format` says, or not at all.
 fn files(
     top: &Object<'_>,
-    format: Option<CompressionFormat>,
+    format: Option<Option<CompressionFormat>>,
 ) -> Result<Vec<FileEntry>, ManifestError> {
     let mut seen = HashSet::new();
     let mut chunks_left = MAX_CHUNKS;
@@ -269,7 +285,7 @@ fn files(
             });
         }
         let compression = file.compression("compression")?;
-        if compression.is_some() && compression != format {
+        if compression.is_some() && format.is_some_and(|format| format != compression) {
             return Err(ManifestError::Compression {
                 field: file.name("compression"),
                 value: compression.map_or("null", CompressionFormat::as_str).into(),
@@ -302,12 +318,18 @@ fn chunks(
         .iter()
         .map(|chunk| {
             let size_bytes = chunk.count("size_bytes", 1, MAX_CHUNK_BYTES)?;
+            let compression = match chunk.get("compression") {
+                None => compression,
+                Some(value) if value == UNCOMPRESSED => None,
+                Some(_) => chunk.compression("compression")?,
+            };
             // No compression format in use makes data larger than by a small part.
             let most = size_bytes + size_bytes / 8 + 4096;
             let entry = ChunkEntry {
                 sha256: chunk.hash("sha256")?,
                 size_bytes,
                 stored_bytes: chunk.count("stored_bytes", 1, most)?,
+                compression,
             };
             if compression.is_none() {
                 total(&chunk.name("stored_bytes"), entry.stored_bytes, size_bytes)?;

@@ -39,11 +39,13 @@ fn draft() -> ManifestDraft {
                 sha256: ContentHash::of(b"1"),
                 size_bytes: 40,
                 stored_bytes: 20,
+                compression: Some(CompressionFormat::Zstd),
             },
             ChunkEntry {
                 sha256: ContentHash::of(b"2"),
                 size_bytes: 30,
                 stored_bytes: 15,
+                compression: Some(CompressionFormat::Zstd),
             },
         ],
     }];

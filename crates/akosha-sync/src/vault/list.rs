@@ -13,6 +13,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::{Backend, Vault, VaultError, VaultKey};
+use crate::ContentHash;
 
 /// An object that a listing found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,21 @@ impl Vault {
             })
         });
         uploads.boxed()
+    }
+
+    /// Lists the pieces of files of a system, with the sizes of their objects in bytes.
+    pub fn list_chunks(
+        &self,
+        system_id: &SystemId,
+    ) -> BoxStream<'static, Result<(ContentHash, u64), VaultError>> {
+        let prefix = format!("systems/{system_id}/chunks");
+        let chunks = self.list(&prefix).try_filter_map(async |listed: Listed| {
+            Ok(match listed.key {
+                VaultKey::Chunk { sha256, .. } => Some((sha256, listed.size_bytes)),
+                _ => None,
+            })
+        });
+        chunks.boxed()
     }
 
     /// Lists every object of a system: manifests, segments, chunks and the head.

@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod drain;
 pub(crate) mod export;
+pub(crate) mod files;
 pub(crate) mod forget;
 pub(crate) mod get;
 pub(crate) mod history;
@@ -64,6 +65,7 @@ pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
         Command::Status => status::run(&context),
         Command::Import(args) => import::run(&context, &args),
         Command::Export(args) => export::run(&context, args),
+        Command::Files(command) => files::run(&context, &command),
         Command::Config(command) => config::run(&context, &command),
         Command::Machines(command) => machines::run(&context, command),
         Command::Completions(args) => completions::run(&context, &args),
@@ -105,9 +107,11 @@ enum Needs {
 
 fn needs(command: &Command) -> Needs {
     match command {
-        Command::Serve(_) | Command::Sync(_) | Command::Pull(_) | Command::Machines(_) => {
-            Needs::RightConfig
-        }
+        Command::Serve(_)
+        | Command::Sync(_)
+        | Command::Pull(_)
+        | Command::Files(_)
+        | Command::Machines(_) => Needs::RightConfig,
         Command::Store(_) | Command::Forget(_) | Command::Import(_) => Needs::Owner,
         Command::Mcp
         | Command::Hook(_)

@@ -1,0 +1,10 @@
+-- Files that a target has, as they were when they were pushed last.
+CREATE TABLE pushed_files (
+    target    TEXT NOT NULL,
+    system_id TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    signature TEXT NOT NULL,  -- state of the file and its logs; empty: not known any more
+    entries   TEXT NOT NULL,  -- JSON: the files of the manifest, with their logs
+    upload_id TEXT NOT NULL,
+    PRIMARY KEY (target, system_id, name)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,363 @@
+//! Pushes files: an upload that lists all files of the system as they are now, after the memories
+//! are safe.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use akosha_core::config::{Compression, Config};
+use akosha_core::{SystemId, UploadId};
+use akosha_store::{PushIntent, PushState, PushedFile, Store, Target, Trigger};
+
+use super::publication::Publication;
+use super::{CloudSync, is_expected};
+use crate::disk::on_disk;
+use crate::files::{
+    FileError, FileSource, Group, SendError, Sender, Sent, Snapshot, StoredPieces, signature,
+    sources,
+};
+use crate::manifest::{CompressionFormat, FileEntry, ManifestDraft};
+use crate::vault::{CurrentHead, Vault};
+use crate::{MethodReport, Progress, ProgressState, SyncError, SyncRequest};
+
+/// What is to be done about the files of this node.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// Files that have changed since they were pushed.
+    changed: Vec<FileSource>,
+    /// What the target has of the configured files.
+    pushed: HashMap<String, Group>,
+    /// Why others cannot be pushed.
+    failed: Vec<FileError>,
+}
+
+impl Plan {
+    /// Looks at the configured files, not into them. Blocks on the disk for as long as that takes.
+    pub(super) fn make(
+        store: &Store,
+        config: &Config,
+        target: &Target,
+        system_id: &SystemId,
+        request: &SyncRequest,
+    ) -> Result<Self, SyncError> {
+        let (wanted, failed) = sources(config, request);
+        let rows = store.pushed_files(target, system_id)?;
+        let pushed: HashMap<String, Group> = rows
+            .iter()
+            .filter_map(Group::of)
+            .map(|group| (group.name.clone(), group))
+            .collect();
+        let mut plan = Self {
+            pushed,
+            failed,
+            ..Self::default()
+        };
+        for source in wanted {
+            let before = plan.pushed.get(&source.name).map(|group| &*group.signature);
+            match signature(&source) {
+                Ok(now) if before == Some(&now) => {}
+                Ok(_) => plan.changed.push(source),
+                Err(error) => plan.failed.push(error),
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Returns whether a push would send anything.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Returns why some files cannot be pushed.
+    pub(super) fn failures(&self) -> Vec<String> {
+        self.failed.iter().map(ToString::to_string).collect()
+    }
+}
+
+impl CloudSync {
+    /// Looks at the configured files.
+    pub(super) async fn plan_files(
+        &self,
+        target: &Target,
+        request: &SyncRequest,
+    ) -> Result<Plan, SyncError> {
+        let (store, config) = (self.store.clone(), Arc::clone(&self.config));
+        let (target, request) = (target.clone(), request.clone());
+        tokio::task::spawn_blocking(move || {
+            Plan::make(&store, &config, &target, store.system_id(), &request)
+        })
+        .await
+        .map_err(|error| SyncError::of_join(&error))?
+    }
+
+    async fn push_state(&self, target: &Target) -> Result<PushState, SyncError> {
+        let target = target.clone();
+        on_disk(&self.store, move |store| {
+            store.push_state(&target, store.system_id())
+        })
+        .await
+    }
+
+    /// Pushes the files of this node that have changed.
+    pub(super) async fn push_files(
+        &self,
+        request: &SyncRequest,
+        trigger: Trigger,
+        progress: &dyn Progress,
+        report: &mut MethodReport,
+    ) -> Result<(), SyncError> {
+        let vault = self.vault()?;
+        let target = Self::target(vault);
+        let plan = self.plan_files(&target, request).await?;
+        report.files_failed = plan.failures();
+        if !plan.has_changes() {
+            return Ok(());
+        }
+        let system_id = self.store.system_id();
+        let mut state = self.push_state(&target).await?;
+        let current = vault.read_head(system_id).await?;
+        if let Some(CurrentHead { head, .. }) = &current
+            && !is_expected(head, &state, self.store.writer_id())
+        {
+            let publication = Publication {
+                store: &self.store,
+                vault,
+                target: &target,
+                system_id,
+            };
+            if !publication.resume(head).await? {
+                return Err(self.conflict(head, &state));
+            }
+            state = self.push_state(&target).await?;
+        }
+        let push = FilesPush {
+            store: &self.store,
+            config: &self.config,
+            vault,
+            target: &target,
+            system_id,
+            trigger,
+            progress,
+        };
+        push.run(plan, state.acked_seq, current, report).await
+    }
+}
+
+/// A push of files to one vault.
+struct FilesPush<'a> {
+    store: &'a Store,
+    config: &'a Config,
+    vault: &'a Vault,
+    target: &'a Target,
+    system_id: &'a SystemId,
+    trigger: Trigger,
+    progress: &'a dyn Progress,
+}
+
+/// Bytes of files that are done, for the progress.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    done: u64,
+    sent: u64,
+    deduplicated: u64,
+}
+
+impl FilesPush<'_> {
+    /// Sends what has changed and makes it visible. What goes wrong with one file is reported and
+    /// leaves the others alone.
+    async fn run(
+        &self,
+        plan: Plan,
+        acked_seq: i64,
+        current: Option<CurrentHead>,
+        report: &mut MethodReport,
+    ) -> Result<(), SyncError> {
+        let known = plan.pushed.values().flat_map(|group| &group.entries);
+        let chunks = known.flat_map(|file| file.chunks.iter().copied());
+        let stored = StoredPieces::of(self.vault, self.system_id, chunks).await?;
+        let mut groups = plan.pushed;
+        // What the vault has lost is not listed again as if it were there.
+        groups.retain(|_, group| stored.missing(&group.entries).is_none());
+        let mut changed = Vec::new();
+        for (source, group) in self.send(plan.changed, stored, report).await? {
+            let before = groups.insert(source.name.clone(), group);
+            let now = groups.get(&source.name);
+            let is_same = before
+                .zip(now)
+                .is_some_and(|(before, now)| before.has_content_of(now));
+            if !is_same {
+                changed.push(source.name);
+            }
+        }
+        let upload_id = if changed.is_empty() {
+            self.newest().await?
+        } else {
+            let files = listed(&groups, self.compression());
+            let intent = self.publish(files, acked_seq, current, report).await?;
+            report.files_uploaded.extend(changed);
+            Some(intent)
+        };
+        let Some(upload_id) = upload_id else {
+            return Ok(());
+        };
+        let rows: Vec<PushedFile> = groups.values().map(|group| group.row(&upload_id)).collect();
+        let (target, system_id) = (self.target.clone(), self.system_id.clone());
+        on_disk(self.store, move |store| {
+            store.record_files(&target, &system_id, &rows)
+        })
+        .await
+    }
+
+    fn compression(&self) -> Option<CompressionFormat> {
+        self.config
+            .enable_compression
+            .then_some(match self.config.compression {
+                Compression::Zstd => CompressionFormat::Zstd,
+                Compression::Gzip => CompressionFormat::Gzip,
+            })
+    }
+
+    /// Brings the pieces of files, one file after another.
+    async fn send(
+        &self,
+        files: Vec<FileSource>,
+        stored: StoredPieces,
+        report: &mut MethodReport,
+    ) -> Result<Vec<(FileSource, Group)>, SyncError> {
+        let sizes = files.iter().filter_map(|file| file.path.metadata().ok());
+        let total_bytes = Some(sizes.map(|file| file.len()).sum());
+        let tally = Mutex::new(Tally::default());
+        let done = |piece: Sent| {
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            tally.done += piece.size_bytes;
+            tally.sent += piece.sent_bytes;
+            if piece.sent_bytes == 0 {
+                tally.deduplicated += piece.size_bytes;
+            }
+            self.progress.update(ProgressState {
+                bytes: tally.done,
+                total_bytes,
+                ..ProgressState::default()
+            });
+        };
+        let sender = Sender::new(
+            self.vault,
+            self.system_id,
+            u64::from(self.config.chunk_size_mb) << 20,
+            self.compression(),
+            self.config.enable_deduplication,
+            stored,
+            &done,
+        );
+        let mut sent = Vec::new();
+        let mut result = Ok(());
+        for source in files {
+            match self.send_one(&source, &sender).await {
+                Ok(group) => sent.push((source, group)),
+                Err(SendError::File(error)) => report.files_failed.push(error.to_string()),
+                Err(SendError::Sync(error)) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        let tally = *tally.lock().unwrap_or_else(PoisonError::into_inner);
+        report.bytes_transferred += tally.sent;
+        report.bytes_deduplicated += tally.deduplicated;
+        result.map(|()| sent)
+    }
+
+    async fn send_one(&self, source: &FileSource, sender: &Sender<'_>) -> Result<Group, SendError> {
+        let (copied, temporary) = (source.clone(), self.store.home().temporary());
+        let snapshot = tokio::task::spawn_blocking(move || Snapshot::take(&copied, &temporary))
+            .await
+            .map_err(|error| SyncError::of_join(&error))??;
+        let mut entries = Vec::new();
+        for part in &snapshot.parts {
+            entries.push(sender.send(part).await?);
+        }
+        Ok(Group {
+            name: source.name.clone(),
+            signature: snapshot.signature.clone(),
+            entries,
+        })
+    }
+
+    /// Makes an upload of files alone; returns it once it is acknowledged.
+    async fn publish(
+        &self,
+        files: Vec<FileEntry>,
+        acked_seq: i64,
+        current: Option<CurrentHead>,
+        report: &mut MethodReport,
+    ) -> Result<UploadId, SyncError> {
+        let sources = self.store.sources();
+        let intent = PushIntent {
+            upload_id: UploadId::generate(self.system_id, sources),
+            to_seq: acked_seq,
+            at: sources.clock.now(),
+        };
+        let (target, system_id) = (self.target.clone(), self.system_id.clone());
+        let begun = intent.clone();
+        on_disk(self.store, move |store| {
+            store.begin_push(&target, &system_id, &begun)
+        })
+        .await?;
+        let mut draft =
+            ManifestDraft::new(self.system_id.clone(), intent.upload_id.clone(), intent.at);
+        draft.parent = current
+            .as_ref()
+            .map(|current| current.head.upload_id.clone());
+        draft.compression = self.compression();
+        draft.files = files;
+        self.trigger
+            .as_str()
+            .clone_into(&mut draft.metadata.trigger);
+        let publication = Publication {
+            store: self.store,
+            vault: self.vault,
+            target: self.target,
+            system_id: self.system_id,
+        };
+        publication.create(draft.seal()?, &intent, report).await?;
+        publication.publish(&intent, current, report).await?;
+        Ok(intent.upload_id)
+    }
+
+    /// Returns the newest upload that lists files.
+    async fn newest(&self) -> Result<Option<UploadId>, SyncError> {
+        newest_with_files(self.store, self.target, self.system_id).await
+    }
+}
+
+/// Returns the newest upload of a system that lists files, as far as this store pushed it.
+pub(super) async fn newest_with_files(
+    store: &Store,
+    target: &Target,
+    system_id: &SystemId,
+) -> Result<Option<UploadId>, SyncError> {
+    let (target, system_id) = (target.clone(), system_id.clone());
+    on_disk(store, move |store| {
+        let rows = store.pushed_files(&target, &system_id)?;
+        Ok(rows.into_iter().map(|row| row.upload_id).max())
+    })
+    .await
+}
+
+/// Returns what a manifest lists: every file, by name, compressed as one format says or, piece by
+/// piece, otherwise.
+fn listed(
+    groups: &HashMap<String, Group>,
+    compression: Option<CompressionFormat>,
+) -> Vec<FileEntry> {
+    let entries = groups
+        .values()
+        .flat_map(|group| group.entries.iter().cloned());
+    let mut files: Vec<FileEntry> = entries
+        .map(|file| FileEntry {
+            compression,
+            ..file
+        })
+        .collect();
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    files
+}

@@ -1,0 +1,90 @@
+//! What can go wrong with one file; the others and the memories go on.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a file is not synced or not brought back.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is not there.
+    #[error("`{}` does not exist", .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is a folder, a pipe, a device.
+    #[error("`{}` is no regular file", .path.display())]
+    NotAFile {
+        /// What it was expected to be.
+        path: PathBuf,
+    },
+    /// Its name cannot be one in a manifest.
+    #[error(
+        "the name of `{}` cannot be stored: it may have letters, digits, `_`, `.` and `-`, \
+         without `..`",
+        .path.display()
+    )]
+    Name {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Two files have the same name.
+    #[error("`{}` and `{}` have the same name: only the first is synced", .first.display(), .second.display())]
+    SameName {
+        /// The one that is synced.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+    },
+    /// Somebody writes it all the time.
+    #[error("`{}` keeps changing while it is copied; it is left for the next sync", .path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It, or its copy, cannot be read or written.
+    #[error("cannot {operation} `{}`: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No upload holds it.
+    #[error("no upload holds a file `{name}`")]
+    NotStored {
+        /// The file.
+        name: String,
+    },
+    /// A piece in the vault is not what the manifest says.
+    #[error("`{name}`: {reason}")]
+    Damaged {
+        /// The file.
+        name: String,
+        /// What differs.
+        reason: String,
+    },
+}
+
+impl FileError {
+    /// Returns a mapping of an error of the operating system.
+    pub(crate) fn io(
+        operation: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| {
+            if source.kind() == io::ErrorKind::NotFound {
+                Self::Missing { path }
+            } else {
+                Self::Io {
+                    operation,
+                    path,
+                    source,
+                }
+            }
+        }
+    }
+}

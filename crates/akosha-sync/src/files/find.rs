@@ -1,0 +1,65 @@
+//! Finds the upload that lists the files of a system.
+
+use akosha_core::{SystemId, UploadId};
+use chrono::{DateTime, Utc};
+
+use crate::SyncError;
+use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, UnverifiedManifest, Verification};
+use crate::vault::{Vault, VaultKey};
+
+/// Returns the manifest that lists the files of a system: that of `upload_id`, or the newest one.
+/// `None` where the system has none.
+///
+/// An upload that brings memories alone names the newest one with files, so this reads at most
+/// three objects where Akosha wrote them all; otherwise it goes back from parent to parent.
+///
+/// # Errors
+/// Fails where the vault does not answer, or a manifest on the way is not right.
+pub(crate) async fn find(
+    vault: &Vault,
+    system_id: &SystemId,
+    upload_id: Option<&UploadId>,
+    now: DateTime<Utc>,
+) -> Result<Option<Manifest>, SyncError> {
+    if let Some(upload_id) = upload_id {
+        let manifest = read(vault, system_id, upload_id, now).await?;
+        return Ok(Some(manifest).filter(|manifest| !manifest.files().is_empty()));
+    }
+    let head = vault.read_head(system_id).await?;
+    let mut next = head.map(|current| current.head.upload_id);
+    let mut newer: Option<UploadId> = None;
+    while let Some(upload_id) = next.take() {
+        // Parents go back in time; ids begin with it. A cycle is made by hand only.
+        if newer.as_ref().is_some_and(|newer| *newer == upload_id) {
+            break;
+        }
+        let manifest = read(vault, system_id, &upload_id, now).await?;
+        if !manifest.files().is_empty() {
+            return Ok(Some(manifest));
+        }
+        next = manifest.files_from().or(manifest.parent()).cloned();
+        newer = Some(upload_id);
+    }
+    Ok(None)
+}
+
+async fn read(
+    vault: &Vault,
+    system_id: &SystemId,
+    upload_id: &UploadId,
+    now: DateTime<Utc>,
+) -> Result<Manifest, SyncError> {
+    let key = VaultKey::manifest(system_id, upload_id);
+    let bytes = vault.get(&key, MAX_MANIFEST_BYTES).await?;
+    let (system_id, upload_id) = (system_id.clone(), upload_id.clone());
+    let verified = tokio::task::spawn_blocking(move || {
+        UnverifiedManifest::parse(&bytes)?.verify(&Verification {
+            system_id: &system_id,
+            upload_id: &upload_id,
+            now,
+        })
+    });
+    Ok(verified
+        .await
+        .map_err(|error| SyncError::of_join(&error))??)
+}
