@@ -116,6 +116,9 @@ pub(crate) enum Command {
     /// Show, check or create the configuration
     #[command(subcommand)]
     Config(commands::config::Command),
+    /// Make, show and bring in the keys that encrypt and sign what goes into the vault
+    #[command(subcommand)]
+    Key(commands::key::Command),
     /// Settle which machine owns a system id
     #[command(subcommand)]
     Machines(commands::machines::Command),
@@ -148,6 +151,7 @@ impl Command {
             Self::Export(_) => "export",
             Self::Files(_) => "files",
             Self::Config(_) => "config",
+            Self::Key(_) => "key",
             Self::Machines(_) => "machines",
             Self::Completions(_) => "completions",
             Self::Demo => "demo",

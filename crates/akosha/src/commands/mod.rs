@@ -11,6 +11,7 @@ pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod hook;
 pub(crate) mod import;
+pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod machines;
 pub(crate) mod mcp;
@@ -67,6 +68,7 @@ pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
         Command::Export(args) => export::run(&context, args),
         Command::Files(command) => files::run(&context, &command),
         Command::Config(command) => config::run(&context, &command),
+        Command::Key(command) => key::run(&context, &command),
         Command::Machines(command) => machines::run(&context, command),
         Command::Completions(args) => completions::run(&context, &args),
         Command::Demo => demo::run(&context),
@@ -122,6 +124,7 @@ fn needs(command: &Command) -> Needs {
         | Command::Status
         | Command::Export(_)
         | Command::Config(_)
+        | Command::Key(_)
         | Command::Completions(_)
         | Command::Demo
         | Command::Drain => Needs::Nothing,

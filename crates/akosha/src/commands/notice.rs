@@ -54,6 +54,7 @@ fn tells_errors(context: &Context, command: &Command) -> bool {
         Command::Status
             | Command::Completions(_)
             | Command::Demo
+            | Command::Key(_)
             | Command::Config(config::Command::Init(_))
     );
     is_refused || is_apart

@@ -33,6 +33,7 @@ fn help_and_version_are_answers() {
         "export",
         "completions",
         "demo",
+        "key",
         "machines",
     ] {
         assert!(
