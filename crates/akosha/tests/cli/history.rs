@@ -1,6 +1,8 @@
 //! `akosha history`.
 
-use crate::support::{Sandbox, keys};
+use serde_json::json;
+
+use crate::support::{Sandbox, keys, without_times};
 
 #[test]
 fn shows_every_revision() {
@@ -9,7 +11,9 @@ fn shows_every_revision() {
         sandbox.store("a", text);
     }
     let answer = sandbox.json(&["history", "a"], 0);
-    assert_eq!(keys(&answer), ["revisions"]);
+    assert_eq!(keys(&answer), ["deletion", "forgotten", "revisions"]);
+    assert_eq!(answer["forgotten"], false);
+    assert_eq!(answer["deletion"], json!(null));
     let texts: Vec<(i64, &str)> = answer["revisions"]
         .as_array()
         .unwrap()
@@ -25,6 +29,64 @@ fn shows_every_revision() {
         shown.starts_with("revision 1  ") && shown.ends_with("\nsecond\n"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_deletion_is_shown() {
+    let sandbox = Sandbox::new();
+    sandbox.store("a", "first");
+    sandbox.run(&["forget", "a"]).ends(0);
+    let answer = sandbox.json(&["history", "a"], 0);
+    assert_eq!(answer["revisions"].as_array().unwrap().len(), 1);
+    assert_eq!(answer["forgotten"], true);
+    let deletion = &answer["deletion"];
+    assert_eq!(
+        keys(deletion),
+        ["deleted_at", "op", "revision", "system_id"]
+    );
+    assert_eq!(deletion["op"], "forget");
+    assert_eq!(deletion["revision"], 2);
+    let shown = sandbox.run(&["history", "a"]).ends(0).stdout;
+    insta::assert_snapshot!(without_times(&shown), @r"
+    revision 1  TIME  test-system
+    first
+    revision 2  TIME  test-system
+    forgotten; `akosha forget ID --erase` removes the content too
+    ");
+
+    sandbox.run(&["forget", "a", "--erase"]).ends(0);
+    let answer = sandbox.json(&["history", "a"], 0);
+    assert_eq!(answer["revisions"], json!([]));
+    assert_eq!(answer["forgotten"], true);
+    assert_eq!(answer["deletion"]["op"], "erase");
+    let shown = sandbox.run(&["history", "a"]).ends(0).stdout;
+    insta::assert_snapshot!(without_times(&shown), @r"
+    revision 3  TIME  test-system
+    its content was erased
+    ");
+
+    sandbox.store("a", "again");
+    let answer = sandbox.json(&["history", "a"], 0);
+    assert_eq!(answer["forgotten"], false);
+}
+
+#[test]
+fn the_deletion_of_a_memory_of_another_system_is_shown() {
+    let sender = Sandbox::with_vault();
+    sender.store("a", "text");
+    sender.run(&["sync"]).ends(0);
+    let receiver = Sandbox::new()
+        .with("AKOSHA_CLOUD_BUCKET", &sender.vault_url())
+        .with("AKOSHA_SYSTEM_ID", "other-system");
+    receiver.run(&["pull"]).ends(0);
+    receiver.run(&["forget", "a"]).ends(0);
+    let answer = receiver.json(&["history", "a"], 0);
+    assert_eq!(answer["deletion"]["system_id"], "test-system");
+    receiver.run(&["forget", "a", "--erase"]).ends(0);
+    let answer = receiver.json(&["history", "a"], 0);
+    assert_eq!(answer["forgotten"], true);
+    let named = receiver.json(&["history", "a", "--system", "test-system"], 0);
+    assert_eq!(named["deletion"]["op"], "erase");
 }
 
 #[test]
