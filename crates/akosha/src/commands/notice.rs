@@ -68,6 +68,7 @@ fn uses_vault(command: &Command) -> bool {
             | Command::Serve(_)
             | Command::Sync(_)
             | Command::Pull(_)
+            | Command::Files(_)
             | Command::Machines(_)
     )
 }
