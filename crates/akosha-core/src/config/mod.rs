@@ -104,8 +104,9 @@ pub struct Config {
     pub redaction_rules: String,
 
     /// Files that are synced beside the memories; `None` means Session-Buddy's two databases where
-    /// they exist. No effect in this version, like all that follow.
+    /// they exist.
     pub files: Option<Vec<PathBuf>>,
+
     /// Whether the vault is encrypted end to end; anything but `off` is an error in this version.
     pub encryption: Encryption,
     /// Whether an upload without a signature that counts is set aside; unless it is set, as

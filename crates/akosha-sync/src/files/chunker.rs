@@ -19,10 +19,12 @@ impl Sizes {
     /// more than that, which is the point of pieces.
     pub(super) fn of(limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let most = (limit / 2).clamp(v2020::MAXIMUM_MIN, v2020::MAXIMUM_MAX);
-        let usual = (most * 2 / 5).clamp(v2020::AVERAGE_MIN, v2020::AVERAGE_MAX);
+        // The algorithm reads two bytes at a time.
+        let even = |size: usize, least, most| (size & !1).clamp(least, most);
+        let most = even(limit / 2, v2020::MAXIMUM_MIN, v2020::MAXIMUM_MAX);
+        let usual = even(most * 2 / 5, v2020::AVERAGE_MIN, v2020::AVERAGE_MAX);
         Self {
-            least: (usual / 4).clamp(v2020::MINIMUM_MIN, v2020::MINIMUM_MAX),
+            least: even(usual / 4, v2020::MINIMUM_MIN, v2020::MINIMUM_MAX),
             usual,
             most,
         }
