@@ -520,3 +520,47 @@ fn a_hostile_head_stops_only_its_own_push() {
     home.ok(&["sync"]);
     vault.check("laptop");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_place_of_a_segment_is_set_aside() {
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+    let vault = Vault::new();
+    let pipe = |path: &Path| {
+        fs::remove_file(path).unwrap();
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let mut attacked = Vec::new();
+    for system in ["pipe", "device", "good"] {
+        let home = Home::new(system).with_folder(vault.root());
+        home.store("m", "Comes in, or is set aside");
+        home.ok(&["sync"]);
+        attacked.push((segment(vault.root(), &vault.uploads(system)[0]), home));
+    }
+    pipe(&attacked[0].0);
+    fs::remove_file(&attacked[1].0).unwrap();
+    symlink("/dev/zero", &attacked[1].0).unwrap();
+    let reader = Home::new("reader").with_folder(vault.root());
+    let report = reader.json(&["pull"], 3);
+    assert_eq!(report["uploads_merged"], 1, "{report}");
+    for set_aside in report["quarantined"].as_array().unwrap() {
+        let reason = set_aside["reason"].as_str().unwrap();
+        assert!(reason.contains("no regular file"), "{report}");
+    }
+    assert_eq!(report["quarantined"].as_array().unwrap().len(), 2, "{report}");
+
+    // Nor does a push wait for one, whose head is a pipe, or the lock beside it.
+    let good = &attacked[2].1;
+    good.store("n", "Goes nowhere");
+    let folder = vault.system("good");
+    for name in ["head.json", ".head.lock"] {
+        let whole = fs::read(folder.join(name)).unwrap();
+        pipe(&folder.join(name));
+        let run = good.run(&["sync", "--json"]).ended(1);
+        assert!(run.stdout.contains("no regular file"), "{run:#?}");
+        fs::remove_file(folder.join(name)).unwrap();
+        fs::write(folder.join(name), whole).unwrap();
+    }
+    good.ok(&["sync"]);
+}

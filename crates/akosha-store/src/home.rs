@@ -8,7 +8,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::StoreError;
 
-/// Age at which a temporary file was surely left by a process that died.
+/// What the names of files begin with that a pull receives into [`Home::temporary`].
+pub const DOWNLOAD_PREFIX: &str = "download-";
+
+/// Age at which a file of a pull was surely left by a process that died.
 const STALE: TimeDelta = TimeDelta::days(1);
 
 /// A home: the folder that holds the store and temporary files. Only its owner may read it.
@@ -38,17 +41,31 @@ impl Home {
         self.root.join("tmp")
     }
 
-    /// Removes temporary files that a process left which died a day or more ago.
-    pub fn remove_stale_files(&self, now: DateTime<Utc>) {
+    /// Removes what processes that died left in the folder for temporary files: all that a push
+    /// needs, so that only the holder of the drain lease may call it, and what a pull received a
+    /// day or more ago.
+    pub fn remove_leftovers(&self, now: DateTime<Utc>) {
         let Ok(entries) = fs::read_dir(self.temporary()) else {
             return;
         };
         for entry in entries.flatten() {
-            let modified = entry.metadata().and_then(|file| file.modified());
-            if modified.is_ok_and(|modified| now - DateTime::<Utc>::from(modified) > STALE) {
-                // What cannot be removed now is tried again by the next sync.
-                let _ = fs::remove_file(entry.path());
+            let of_pull = entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(DOWNLOAD_PREFIX);
+            let Ok(found) = entry.metadata() else {
+                continue;
+            };
+            let modified = found.modified().map(DateTime::<Utc>::from);
+            if of_pull && !modified.is_ok_and(|modified| now - modified > STALE) {
+                continue;
             }
+            // What cannot be removed now is tried again by the next push.
+            let _ = if found.is_dir() {
+                fs::remove_dir_all(entry.path())
+            } else {
+                fs::remove_file(entry.path())
+            };
         }
     }
 

@@ -24,6 +24,7 @@ mod layout;
 mod list;
 mod options;
 mod read;
+mod regular;
 mod retry;
 mod write;
 

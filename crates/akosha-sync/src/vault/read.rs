@@ -1,16 +1,20 @@
 //! Reads objects: small ones into memory under a limit, large ones into a file.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
-use std::sync::Arc;
 
+use akosha_store::DOWNLOAD_PREFIX;
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
-use object_store::{GetResult, ObjectStore, ObjectStoreExt};
+use object_store::{
+    Attributes, Extensions, GetResult, GetResultPayload, ObjectMeta, ObjectStoreExt,
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempPath;
 
-use super::{Vault, VaultError, VaultKey};
+use super::blocking::on_blocking_thread;
+use super::folder::Folder;
+use super::{Backend, Vault, VaultError, VaultKey, regular};
 use crate::ContentHash;
 
 /// What an object must be.
@@ -152,19 +156,62 @@ impl Vault {
     }
 
     async fn open_object(&self, name: &str, limit: u64) -> Result<Incoming, VaultError> {
-        let store: Arc<dyn ObjectStore> =
-            self.reader().await?.ok_or_else(|| VaultError::NotFound {
-                key: name.to_owned(),
-            })?;
-        let result = store
-            .get(&self.path(name))
-            .await
-            .map_err(|error| self.failed("read", name, &error))?;
+        let result = match &self.inner.backend {
+            Backend::S3 { store, .. } => store
+                .get(&self.path(name))
+                .await
+                .map_err(|error| self.failed("read", name, &error))?,
+            Backend::Folder(folder) => self.open_file(folder, name).await?,
+        };
         let size = result.meta.size;
         if size > limit {
             return Err(overlong(name.to_owned(), size, limit));
         }
         Ok(Incoming { result, size })
+    }
+
+    /// Opens an object in a folder, past the library, which would wait for a pipe.
+    async fn open_file(&self, folder: &Folder, name: &str) -> Result<GetResult, VaultError> {
+        let location = self.path(name);
+        let parts = location.parts();
+        let path = parts.fold(folder.root().to_owned(), |path, part| {
+            path.join(part.as_ref())
+        });
+        let opened = on_blocking_thread(move || {
+            Ok(regular::open(&path).and_then(|file| {
+                let found = file.metadata()?;
+                Ok(GetResult {
+                    payload: GetResultPayload::File(file, path),
+                    meta: ObjectMeta {
+                        location,
+                        last_modified: found.modified()?.into(),
+                        size: found.len(),
+                        e_tag: None,
+                        version: None,
+                    },
+                    range: 0..found.len(),
+                    attributes: Attributes::default(),
+                    extensions: Extensions::default(),
+                })
+            }))
+        });
+        opened.await?.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => VaultError::NotFound {
+                key: name.to_owned(),
+            },
+            ErrorKind::InvalidData => VaultError::Damaged {
+                key: name.to_owned(),
+                reason: error.to_string(),
+            },
+            _ => {
+                let source = Box::new(error);
+                let error = object_store::Error::Generic {
+                    store: "folder",
+                    source,
+                };
+                self.failed("read", name, &error)
+            }
+        })
     }
 
     fn piece<T>(
@@ -192,13 +239,13 @@ fn complete(name: &str, seen: u64, announced: u64) -> Result<(), VaultError> {
     })
 }
 
-/// Writes what comes to a file without a name and hashes it; returns the file at its start.
+/// Writes what comes to a file that vanishes with its path, and hashes it.
 fn receive(
     folder: &Path,
     mut pieces: tokio::sync::mpsc::Receiver<Bytes>,
 ) -> std::io::Result<(TempPath, ContentHash)> {
     let (mut file, path) = tempfile::Builder::new()
-        .prefix("download-")
+        .prefix(DOWNLOAD_PREFIX)
         .tempfile_in(folder)?
         .into_parts();
     let mut hasher = Sha256::new();

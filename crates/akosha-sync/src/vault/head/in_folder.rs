@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::{Head, HeadVersion, MAX_HEAD_BYTES, Raw, Swap, Tag, lost};
 use crate::ContentHash;
 use crate::vault::blocking::on_blocking_thread;
-use crate::vault::{Backend, Vault, VaultError, VaultKey};
+use crate::vault::{Backend, Vault, VaultError, VaultKey, regular};
 
 /// The lock beside the head. Listings pass it over.
 const LOCK_NAME: &str = ".head.lock";
@@ -86,7 +86,7 @@ impl Lock {
     fn take(path: &Path) -> Result<Self, VaultError> {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
-        let file = options.open(path).map_err(refused("open", path))?;
+        let file = regular::open_with(path, &mut options).map_err(refused("open", path))?;
         for _ in 0..LOCK_ATTEMPTS {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(Some(file))),
@@ -106,7 +106,7 @@ impl Lock {
 }
 
 fn read(path: &Path) -> Result<Option<Raw>, VaultError> {
-    let file = match File::open(path) {
+    let file = match regular::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refused("read", path)(error)),
