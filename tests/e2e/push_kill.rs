@@ -1,6 +1,7 @@
 //! Acknowledged is verified: a sync that is killed at any moment is finished by a later one, and
 //! the vault ends with every row once.
 
+use std::fs;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -140,4 +141,40 @@ fn the_claim_of_a_killed_sync_ends_by_itself() {
         started.elapsed() > Duration::from_secs(2),
         "the claim was not respected"
     );
+}
+
+#[test]
+fn what_a_killed_sync_left_on_disk_goes_with_the_next() {
+    let mut seed = Seed::new();
+    let vault = Vault::new();
+    let home = Home::new("laptop").with_folder(vault.root());
+    let tmp = home.root().join("tmp");
+    let left = || fs::read_dir(&tmp).map_or(0, Iterator::count);
+    let mut mcp = home.mcp();
+    let big = (0..400).map(|i| json!({"memory_id": format!("m{i}"), "text": seed.noise(20_000)}));
+    mcp.store_all(big.collect());
+    let mut midway = false;
+    for _ in 0..40 {
+        let mut child = home.command(&["sync"]).stdout(Stdio::null()).spawn().unwrap();
+        // Killed as soon as there is a segment.
+        while left() == 0 && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let _ = child.kill();
+        wait(&mut child, Duration::from_secs(10));
+        home.expire_leases();
+        if left() > 0 {
+            midway = true;
+            break;
+        }
+        mcp.store("more", &seed.noise(20_000));
+    }
+    assert!(midway, "no sync was killed with a segment on disk");
+    home.ok(&["sync"]);
+    assert_eq!(left(), 0);
+
+    // Content that is erased is not left there either.
+    fs::write(tmp.join("segment-of-a-dead-push"), "content").unwrap();
+    home.ok(&["forget", "m1", "--erase"]);
+    assert_eq!(left(), 0);
 }

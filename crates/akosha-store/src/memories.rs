@@ -1,10 +1,15 @@
 //! Storing, reading and forgetting memories.
 
+use std::time::Duration;
+
 use akosha_core::{IngestionMethod, Memory, MemoryId, Metadata, NewMemory, SystemId};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, params};
 
-use crate::{Change, Op, Store, StoreError, push, row, scrub};
+use crate::{Change, DRAIN_LEASE, Op, Store, StoreError, push, row, scrub};
+
+/// How long the removal of leftovers may take.
+const REMOVAL: Duration = Duration::from_secs(15);
 
 /// What became of a memory that was given to the store.
 #[derive(Debug, Clone, PartialEq)]
@@ -254,9 +259,19 @@ impl Store {
             Ok(forgotten(change.revision, false))
         })?;
         if forgotten.erased {
-            forgotten.traces_remain = self.scrub().err().map(|error| error.to_string());
+            let scrubbed = self.scrub().and_then(|()| self.remove_leftovers());
+            forgotten.traces_remain = scrubbed.err().map(|error| error.to_string());
         }
         Ok(forgotten)
+    }
+
+    /// Removes files with content that pushes left which died. One that is at work removes its own.
+    fn remove_leftovers(&self) -> Result<(), StoreError> {
+        let Some(lease) = self.try_lease(DRAIN_LEASE, REMOVAL)? else {
+            return Ok(());
+        };
+        self.home().remove_leftovers(self.now());
+        lease.release()
     }
 
     /// Returns the system whose memory is meant, or `None` where none has the id.

@@ -138,9 +138,10 @@ impl Syncer {
         if let Err(error) = self.check_config() {
             return fail(report, vec![error]);
         }
-        let cleaned = on_disk(&self.store, |store| {
+        let cleaned = on_disk(claimed, |store| {
+            store.check_claim()?;
             let now = store.sources().clock.now();
-            store.home().remove_stale_files(now);
+            store.home().remove_leftovers(now);
             Ok(())
         });
         if let Err(error) = cleaned.await {

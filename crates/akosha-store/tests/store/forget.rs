@@ -1,9 +1,10 @@
 //! Forgetting and erasing.
 
 use std::fs;
+use std::time::Duration;
 
-use akosha_core::IngestionMethod;
-use akosha_store::{Op, Store, StoreError, Target};
+use akosha_core::{Clock, IngestionMethod, SystemClock};
+use akosha_store::{DRAIN_LEASE, Op, Store, StoreError, Target};
 use serde_json::json;
 
 use crate::support::{Fixture, change, embedded, id, memory, store, system, vector, with};
@@ -199,4 +200,47 @@ fn a_reader_that_holds_an_old_state_is_told_and_the_scrub_stays_due() {
     assert!(matches!(told, Err(StoreError::Busy)));
     store.scrub().unwrap();
     assert_eq!(traces(&store, "platypus"), Vec::<String>::new());
+}
+
+#[test]
+fn an_erasure_removes_what_dead_pushes_left_with_the_content() {
+    let store = store();
+    let tmp = store.home().temporary();
+    let plant = || {
+        fs::create_dir_all(tmp.join("file-dead")).unwrap();
+        for name in ["segment-dead", "file-dead/copy", "download-alive"] {
+            fs::write(tmp.join(name), "secret").unwrap();
+        }
+    };
+    let left = || {
+        let entries = fs::read_dir(&tmp).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    };
+    plant();
+    store.remember("a", "secret");
+    store.forget(&id("a"), None, false).unwrap();
+    assert_eq!(left().len(), 3, "to forget is not to erase");
+    // A push that is at work has files of its own.
+    let lease = store.try_lease(DRAIN_LEASE, Duration::from_secs(60));
+    let lease = lease.unwrap().unwrap();
+    store.forget(&id("a"), None, true).unwrap();
+    assert_eq!(left().len(), 3);
+    lease.release().unwrap();
+    let erased = store.forget(&id("a"), None, true).unwrap();
+    assert!(erased.already && erased.traces_remain.is_none());
+    assert_eq!(left(), ["download-alive"]);
+    assert!(
+        store
+            .try_lease(DRAIN_LEASE, Duration::from_secs(60))
+            .unwrap()
+            .is_some()
+    );
+    // A pull that received a file two days ago is dead, too.
+    store
+        .home()
+        .remove_leftovers(SystemClock.now() + chrono::TimeDelta::days(2));
+    assert_eq!(left(), [""; 0]);
 }
