@@ -25,7 +25,7 @@ const PLACEHOLDERS: [&str; 6] = [
 ];
 
 /// Variables that are no settings and are read elsewhere.
-const OTHER_VARIABLES: [&str; 2] = ["AKOSHA_HOME", "AKOSHA_CONFIG"];
+const OTHER_VARIABLES: [&str; 3] = ["AKOSHA_HOME", "AKOSHA_CONFIG", "AKOSHA_DUCKDB"];
 
 /// Beginnings of variables that are no settings and are read elsewhere.
 const OTHER_PREFIXES: [&str; 2] = ["AKOSHA_TEST_", "AKOSHA_LOG"];

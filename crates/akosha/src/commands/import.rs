@@ -21,8 +21,8 @@ pub(crate) struct Args {
     /// What is imported
     #[arg(value_parser = PossibleValuesParser::new(import::formats()))]
     format: String,
-    /// File or folder to read
-    path: PathBuf,
+    /// File or folder to read [default for `session-buddy`: `~/.claude/data`]
+    path: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let counter = Counter::new(context.output(), "imported");
     let imported = import::run(
         &args.format,
-        &args.path,
+        args.path.as_deref(),
         store,
         &context.loaded().redactor,
         &mut |count| counter.update(count),
@@ -74,6 +74,10 @@ impl Answer for ImportReport {
         if self.redactions > 0 {
             let taken = show::counted(self.redactions, "secret", "secrets");
             page.line(format!("{taken} taken out before"))?;
+        }
+        if self.vectors_left_out > 0 {
+            let vectors = show::counted(self.vectors_left_out, "vector", "vectors");
+            page.line(format!("{vectors} left out: not 384 finite numbers"))?;
         }
         for skipped in self.skipped.iter().take(SHOWN) {
             page.line(format!("skipped {}: {}", skipped.path, skipped.reason))?;

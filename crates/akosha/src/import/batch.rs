@@ -1,7 +1,7 @@
 //! Checks what a source found and stores it in batches.
 
 use akosha_core::redact::Redactor;
-use akosha_core::{IngestionMethod, Memory, MemoryInput, NewMemory, SystemId, time};
+use akosha_core::{Embedding, IngestionMethod, Memory, MemoryInput, NewMemory, SystemId, time};
 use akosha_store::{Store, StoreError};
 use serde_json::Value;
 
@@ -81,7 +81,10 @@ impl<'a> Batcher<'a> {
     }
 
     fn stored(&self, memory_id: &str) -> Result<Option<Memory>, StoreError> {
-        let memory_id = memory_id.parse()?;
+        // What is no id is refused with the rest of its memory.
+        let Ok(memory_id) = memory_id.parse() else {
+            return Ok(None);
+        };
         self.store.get(&memory_id, Some(self.store.system_id()))
     }
 }
@@ -90,10 +93,18 @@ impl Sink for Batcher<'_> {
     fn take(&mut self, mut item: Item) -> Result<(), ImportError> {
         self.report.read += 1;
         self.date(&mut item)?;
+        let embedding = match item.embedding.map(Embedding::try_from) {
+            None => None,
+            Some(Ok(embedding)) => Some(embedding.as_slice().to_vec()),
+            Some(Err(_)) => {
+                self.report.vectors_left_out += 1;
+                None
+            }
+        };
         let input = MemoryInput {
             memory_id: Some(item.memory_id),
             text: item.text,
-            embedding: None,
+            embedding,
             metadata: Some(item.metadata),
         };
         match NewMemory::check(input, self.redactor) {

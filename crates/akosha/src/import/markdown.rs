@@ -33,7 +33,7 @@ impl Source for Markdown {
          that start with a dot, `node_modules` and `target` are left out"
     }
 
-    fn read(&self, path: &Path, sink: &mut dyn Sink) -> Result<(), ImportError> {
+    fn read(&self, path: &Path, _temporary: &Path, sink: &mut dyn Sink) -> Result<(), ImportError> {
         let unreadable = |source| ImportError::Path {
             path: path.to_owned(),
             source,
@@ -141,6 +141,7 @@ impl Tree<'_> {
                     memory_id: self.memory_id(path, &section, part),
                     text: (*text).to_owned(),
                     metadata,
+                    embedding: None,
                     made_at: modified,
                 })?;
             }

@@ -1,11 +1,12 @@
 //! Import: memories from files and other tools.
 //!
-//! A format is a [`Source`]: one file beside this one, and one line in [`SOURCES`].
+//! A format is a [`Source`]: one file or folder beside this one, and one line in [`SOURCES`].
 
 mod batch;
 mod front_matter;
 mod markdown;
 mod sections;
+mod session_buddy;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +24,7 @@ use serde_json::{Map, Value};
 use batch::Batcher;
 
 /// Every format that can be imported.
-const SOURCES: &[&dyn Source] = &[&markdown::Markdown];
+const SOURCES: &[&dyn Source] = &[&markdown::Markdown, &session_buddy::SessionBuddy];
 
 /// A format: finds what there is to remember below a path.
 pub(crate) trait Source: Sync {
@@ -33,12 +34,18 @@ pub(crate) trait Source: Sync {
     /// Says what it reads, for who found nothing.
     fn reads(&self) -> &'static str;
 
+    /// Returns where it looks when no path is named.
+    fn default_path(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Reads everything below `path` and gives it to `sink`, one file at a time. What cannot be
-    /// read is given to [`Sink::skip`] and stops nothing else.
+    /// read is given to [`Sink::skip`] and stops nothing else. `temporary` is a folder for files
+    /// that are gone when this returns.
     ///
     /// # Errors
     /// Fails where `path` itself cannot be read, and with what `sink` answers.
-    fn read(&self, path: &Path, sink: &mut dyn Sink) -> Result<(), ImportError>;
+    fn read(&self, path: &Path, temporary: &Path, sink: &mut dyn Sink) -> Result<(), ImportError>;
 }
 
 /// Takes what a [`Source`] finds.
@@ -64,6 +71,8 @@ pub(crate) struct Item {
     pub(crate) text: String,
     /// The metadata.
     pub(crate) metadata: Map<String, Value>,
+    /// The vector, where there is one; one that is not 384 finite numbers is left out.
+    pub(crate) embedding: Option<Vec<f32>>,
     /// When it was probably made, where the metadata does not say. A memory that is stored
     /// already keeps its time, so that a touched file is not a change.
     pub(crate) made_at: Option<DateTime<Utc>>,
@@ -84,6 +93,8 @@ pub(crate) struct ImportReport {
     pub(crate) skipped: Vec<Skipped>,
     /// Secrets that were taken out.
     pub(crate) redactions: u64,
+    /// Vectors without which memories were stored, since they are not 384 finite numbers.
+    pub(crate) vectors_left_out: u64,
     /// Seconds that it took.
     pub(crate) duration_seconds: f64,
     /// What is read, where nothing was found.
@@ -118,6 +129,15 @@ pub(crate) enum ImportError {
         /// What the system said.
         source: io::Error,
     },
+    /// No path is named, and the format has no usual place.
+    #[error("`{format}` needs a path")]
+    NoPath {
+        /// The format.
+        format: &'static str,
+    },
+    /// A database of another tool cannot be read.
+    #[error(transparent)]
+    Database(#[from] session_buddy::DatabaseError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -127,11 +147,12 @@ impl ImportError {
     /// Returns what the caller has to do about it.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownFormat { .. } => ErrorKind::Invalid,
+            Self::UnknownFormat { .. } | Self::NoPath { .. } => ErrorKind::Invalid,
             Self::Path { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ErrorKind::NotFound
             }
             Self::Path { .. } => ErrorKind::Storage,
+            Self::Database(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }
     }
@@ -143,6 +164,8 @@ impl ImportError {
                 let format = known.first()?;
                 Some(format!("name one of them: `akosha import {format} PATH`"))
             }
+            Self::NoPath { format } => Some(format!("name it: `akosha import {format} PATH`")),
+            Self::Database(error) => Some(error.hint()),
             Self::Path { .. } => Some("name a file or a directory that you may read".into()),
             Self::Store(error) => error.hint(),
         }
@@ -154,8 +177,9 @@ pub(crate) fn formats() -> Vec<&'static str> {
     SOURCES.iter().map(|source| source.name()).collect()
 }
 
-/// Imports what lies at `path` as memories of this node. Importing the same again stores
-/// nothing. `progress` is told how many memories were handled so far.
+/// Imports what lies at `path`, else where the format usually lies, as memories of this node.
+/// Importing the same again stores nothing. `progress` is told how many memories were handled so
+/// far.
 ///
 /// Blocks; holds no more than one file and one batch of memories.
 ///
@@ -163,7 +187,7 @@ pub(crate) fn formats() -> Vec<&'static str> {
 /// Fails where the format is unknown, `path` cannot be read, or the store fails.
 pub(crate) fn run(
     format: &str,
-    path: &Path,
+    path: Option<&Path>,
     store: &Store,
     redactor: &Redactor,
     progress: &mut dyn FnMut(u64),
@@ -176,8 +200,14 @@ pub(crate) fn run(
             format: format.to_owned(),
             known: formats(),
         })?;
+    let path = path
+        .map(Path::to_owned)
+        .or_else(|| source.default_path())
+        .ok_or(ImportError::NoPath {
+            format: source.name(),
+        })?;
     let mut batcher = Batcher::new(store, redactor, progress);
-    source.read(path, &mut batcher)?;
+    source.read(&path, &store.home().temporary(), &mut batcher)?;
     let mut report = batcher.finish()?;
     if report.read == 0 && report.skipped.is_empty() {
         report.hint = Some(source.reads());

@@ -38,7 +38,7 @@ impl Fixture {
     fn import(&self, path: &Path) -> ImportReport {
         run(
             "markdown",
-            path,
+            Some(path),
             &self.store,
             &Redactor::built_in(),
             &mut |_| {},
@@ -217,7 +217,7 @@ fn progress_counts_up_and_batches_are_bounded() {
     let mut told = Vec::new();
     run(
         "markdown",
-        &here.notes(),
+        Some(&here.notes()),
         &here.store,
         &Redactor::built_in(),
         &mut |count| told.push(count),
@@ -229,23 +229,23 @@ fn progress_counts_up_and_batches_are_bounded() {
 #[test]
 fn unknown_formats_and_paths_are_named() {
     let here = Fixture::new("here");
-    let go = |format, path: &str| {
+    let go = |format, path: Option<&str>| {
         run(
             format,
-            Path::new(path),
+            path.map(Path::new),
             &here.store,
             &Redactor::built_in(),
             &mut |_| {},
         )
         .unwrap_err()
     };
-    let error = go("word", "/");
+    let error = go("word", Some("/"));
     assert_eq!(
         error.to_string(),
-        "unknown format `word`, known are: markdown"
+        "unknown format `word`, known are: markdown, session-buddy"
     );
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    let error = go("markdown", "/no/such/place");
+    let error = go("markdown", Some("/no/such/place"));
     assert!(
         error
             .to_string()
@@ -253,4 +253,7 @@ fn unknown_formats_and_paths_are_named() {
         "{error}"
     );
     assert_eq!(error.kind(), ErrorKind::NotFound);
+    let error = go("markdown", None);
+    assert_eq!(error.to_string(), "`markdown` needs a path");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
 }

@@ -21,7 +21,8 @@ fn markdown_comes_in_by_section_and_once() {
             "redactions",
             "skipped",
             "stored",
-            "updated"
+            "updated",
+            "vectors_left_out"
         ]
     );
     assert_eq!(answer["stored"], 2, "{answer}");

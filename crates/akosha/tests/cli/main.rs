@@ -18,6 +18,7 @@ mod get;
 mod history;
 mod hook;
 mod import;
+mod import_session_buddy;
 mod key;
 mod list;
 mod machines;
