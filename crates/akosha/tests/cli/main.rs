@@ -24,6 +24,7 @@ mod list;
 mod machines;
 mod mcp;
 mod pull;
+mod redaction;
 mod search;
 mod serve;
 mod status;
