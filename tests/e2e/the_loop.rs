@@ -265,3 +265,56 @@ fn one_system_can_be_pulled_alone() {
     );
     assert_eq!(reader.ok(&["get", "m", "--system", "one"])["text"], "one");
 }
+
+#[test]
+fn what_came_and_went_before_its_first_sync_is_not_counted_as_new() {
+    let vault = Vault::new();
+    let home = Home::new("laptop").with_folder(vault.root());
+    home.store("kept", "Stays");
+    home.store("gone", "Soon forgotten");
+    home.ok(&["forget", "gone"]);
+    home.ok(&["sync"]);
+    let reader = Home::new("reader").with_folder(vault.root());
+    let pulled = reader.ok(&["pull"]);
+    assert_eq!(pulled["memories_added"], 1, "{pulled}");
+    assert_eq!(pulled["memories_updated"], 0, "{pulled}");
+    assert_eq!(reader.ok(&["status"])["store"]["memories"], 1);
+    // Nor where it went with a later upload of the same pull.
+    home.store("later", "Forgotten after it was synced");
+    home.ok(&["sync"]);
+    home.ok(&["forget", "later"]);
+    home.ok(&["sync"]);
+    let pulled = reader.ok(&["pull"]);
+    assert_eq!(pulled["uploads_merged"], 2, "{pulled}");
+    assert_eq!(pulled["memories_added"], 0, "{pulled}");
+    assert_eq!(pulled["memories_updated"], 0, "{pulled}");
+    home.ok(&["forget", "kept"]);
+    home.ok(&["sync"]);
+    assert_eq!(reader.ok(&["pull"])["memories_updated"], 1);
+}
+
+#[test]
+fn every_upload_of_a_sync_is_named() {
+    let vault = Vault::new();
+    let mut home = Home::new("former").with_folder(vault.root());
+    home.store("m", "Under the id that the machine had");
+    home.set("system_id", "present");
+    home.store("n", "Under the id that it has");
+    let pushed = home.ok(&["sync"]);
+    let ids: Vec<&str> = pushed["upload_ids"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_str().unwrap())
+        .collect();
+    assert_eq!(ids.len(), 2, "{pushed}");
+    assert_eq!(pushed["upload_id"], ids[1], "{pushed}");
+    let made: Vec<_> = ["former", "present"]
+        .iter()
+        .flat_map(|system| vault.uploads(system))
+        .collect();
+    assert!(made.iter().all(|upload| ids.contains(&upload.id())), "{made:#?}");
+    home.store("o", "One upload");
+    let text = home.run(&["sync"]).ended(0).stdout;
+    assert_eq!(text.matches("upload 20").count(), 1, "{text}");
+}

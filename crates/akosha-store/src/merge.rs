@@ -5,15 +5,19 @@ use rusqlite::{Transaction, params};
 
 use crate::{Change, Op, Store, StoreError, memories, row};
 
-/// What a merge did.
+/// What a merge did to the memories, by what was here at the point from which it is counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Merged {
-    /// Memories that were not here before.
-    pub added: u64,
-    /// Memories that have a newer revision now.
+    /// Memories that were not here and are now. Below 0 where this merge deletes some that an
+    /// earlier one since that point has counted.
+    pub added: i64,
+    /// Memories that were here and have a newer revision now, or are deleted.
     pub updated: u64,
-    /// Changes that were here already, or that only filled in history.
+    /// Changes that made no difference in the end: they were here already, are history, or belong
+    /// to memories that came and went.
     pub skipped: u64,
+    /// Those of the skipped changes that were here already.
+    pub unchanged: u64,
     /// Memories of which two contents have the same revision.
     pub conflicts: u64,
 }
@@ -23,12 +27,31 @@ impl std::ops::AddAssign for Merged {
         self.added += other.added;
         self.updated += other.updated;
         self.skipped += other.skipped;
+        self.unchanged += other.unchanged;
         self.conflicts += other.conflicts;
     }
 }
 
 impl Store {
-    /// Merges `changes` in one transaction.
+    /// Merges `changes` in one transaction, and counts by what was here before it.
+    ///
+    /// # Errors
+    /// As [`Store::merge_since`].
+    pub fn merge(&self, changes: &[Change], method: IngestionMethod) -> Result<Merged, StoreError> {
+        let since = self.newest_seq()?;
+        self.merge_since(changes, method, since)
+    }
+
+    /// Returns the number of the newest change of this store, 0 where there is none.
+    pub fn newest_seq(&self) -> Result<i64, StoreError> {
+        self.db().read(|db| {
+            let mut statement = db.prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?;
+            Ok(statement.query_row([], |row| row.get(0))?)
+        })
+    }
+
+    /// Merges `changes` in one transaction, and counts by what was here at the change `since`: a
+    /// pull of many uploads counts by what was here when it began.
     ///
     /// The highest revision of a key becomes its head, whatever the order of arrival. Where two
     /// contents have the same revision, both are kept, the conflict is recorded, and every store
@@ -36,11 +59,16 @@ impl Store {
     ///
     /// # Errors
     /// Fails where the disk or the database refuses; then none is merged.
-    pub fn merge(&self, changes: &[Change], method: IngestionMethod) -> Result<Merged, StoreError> {
+    pub fn merge_since(
+        &self,
+        changes: &[Change],
+        method: IngestionMethod,
+        since: i64,
+    ) -> Result<Merged, StoreError> {
         self.db().write(|db| {
             let mut merged = Merged::default();
             for change in changes {
-                merged += self.merge_one(db, change, method)?;
+                merged += self.merge_one(db, change, method, since)?;
             }
             Ok(merged)
         })
@@ -51,17 +79,25 @@ impl Store {
         db: &Transaction<'_>,
         change: &Change,
         method: IngestionMethod,
+        since: i64,
     ) -> Result<Merged, StoreError> {
-        let skipped = Merged {
-            skipped: 1,
-            ..Merged::default()
-        };
         let rivals = of_revision(db, change)?;
         if rivals.iter().any(|rival| is_same(rival, change)) || is_erased(db, change)? {
-            return Ok(skipped);
+            return Ok(Merged {
+                skipped: 1,
+                unchanged: 1,
+                ..Merged::default()
+            });
         }
         let head = memories::head(db, &change.system_id, &change.memory_id)?;
         let wins = head.as_ref().is_none_or(|head| rank(change) > rank(head));
+        let mut merged = Merged {
+            skipped: 1,
+            ..Merged::default()
+        };
+        if wins {
+            merged = counted(db, head.as_ref(), change, since)?;
+        }
         if wins && let Some(head) = &head {
             row::retire(db, head.seq)?;
         }
@@ -73,17 +109,6 @@ impl Store {
             ..change.clone()
         };
         row::insert(db, &change, wins, false)?;
-        let mut merged = match (wins, &head) {
-            (true, None) => Merged {
-                added: 1,
-                ..Merged::default()
-            },
-            (true, Some(_)) => Merged {
-                updated: 1,
-                ..Merged::default()
-            },
-            (false, _) => skipped,
-        };
         if !rivals.is_empty() && change.op != Op::Erase {
             merged.conflicts = 1;
             db.execute(
@@ -99,6 +124,45 @@ impl Store {
         }
         Ok(merged)
     }
+}
+
+/// Counts a change that takes the place of `head`.
+fn counted(
+    db: &Transaction<'_>,
+    head: Option<&Change>,
+    change: &Change,
+    since: i64,
+) -> Result<Merged, StoreError> {
+    let (mut added, mut updated, mut skipped) = (0, 0, 0);
+    let is_alive = change.op == Op::Put;
+    match head {
+        Some(head) if head.seq <= since => updated = 1,
+        Some(_) if was_here(db, change, since)? => skipped = 1,
+        head => match (head.is_some_and(|head| head.op == Op::Put), is_alive) {
+            (false, true) => added = 1,
+            // What was counted as new is gone again, and both changes with it.
+            (true, false) => (added, skipped) = (-1, 2),
+            _ => skipped = 1,
+        },
+    }
+    Ok(Merged {
+        added,
+        updated,
+        skipped,
+        ..Merged::default()
+    })
+}
+
+/// Returns whether this store had a memory at the change `since`.
+fn was_here(db: &Transaction<'_>, change: &Change, since: i64) -> Result<bool, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT 1 FROM changes WHERE system_id = ?1 AND memory_id = ?2 AND seq <= ?3",
+    )?;
+    Ok(statement.exists(params![
+        change.system_id.as_str(),
+        change.memory_id.as_str(),
+        since
+    ])?)
 }
 
 /// Orders the changes of one key: the greatest is what readers see. It depends on nothing but

@@ -31,11 +31,12 @@ pub struct PullReport {
     pub uploads_seen: u64,
     /// Uploads that are merged now.
     pub uploads_merged: u64,
-    /// Memories that were not here before.
+    /// Memories that were not here before and are now.
     pub memories_added: u64,
-    /// Memories that have a newer revision now.
+    /// Memories that were here and have a newer revision now, or are deleted.
     pub memories_updated: u64,
-    /// Changes that were here already, or that only filled in history.
+    /// Changes that made no difference in the end: they were here already, are history, or belong
+    /// to memories that came and went.
     pub memories_skipped: u64,
     /// What was set aside in this pull.
     pub quarantined: Vec<QuarantinedUpload>,
@@ -59,10 +60,10 @@ pub struct QuarantinedUpload {
 }
 
 impl PullReport {
-    fn add(&mut self, merged: Merged) {
-        self.memories_added += merged.added;
-        self.memories_updated += merged.updated;
-        self.memories_skipped += merged.skipped;
+    fn count(&mut self, merged: Merged) {
+        self.memories_added = u64::try_from(merged.added).unwrap_or(0);
+        self.memories_updated = merged.updated;
+        self.memories_skipped = merged.skipped;
     }
 }
 
@@ -75,19 +76,25 @@ pub(crate) async fn run(
 ) -> Result<PullReport, SyncError> {
     let started = Instant::now();
     let mut report = PullReport::default();
+    let mut merged = Merged::default();
+    let since = on_disk(store, Store::newest_seq).await?;
     let found = discover::uploads(vault, store, systems).await?;
     report.uploads_seen = found.uploads.len() as u64;
     report.error = found.error.map(|error| error.to_string());
     let mut silences = 0;
     let mut work = stream::iter(found.uploads)
         .map(async |(system_id, upload_id)| {
-            let outcome = upload::pull(vault, store, &system_id, &upload_id).await;
+            let outcome = upload::pull(vault, store, since, &system_id, &upload_id).await;
             (system_id, upload_id, outcome)
         })
         .buffer_unordered(IN_FLIGHT);
     while let Some((system_id, upload_id, outcome)) = work.next().await {
         match outcome {
-            Ok(outcome) => settle(store, &mut report, &system_id, &upload_id, outcome).await?,
+            Ok(outcome) => {
+                merged += outcome.merged;
+                report.count(merged);
+                settle(store, &mut report, &system_id, &upload_id, outcome).await?;
+            }
             Err(Fault::Upload(reason)) => {
                 set_aside(store, &mut report, &system_id, &upload_id, None, reason).await?;
             }
@@ -139,7 +146,6 @@ async fn settle(
 ) -> Result<(), SyncError> {
     report.uploads_merged += 1;
     report.bytes_transferred += outcome.bytes;
-    report.add(outcome.merged);
     for (item, reason) in outcome.refused {
         set_aside(store, report, system_id, upload_id, Some(item), reason).await?;
     }

@@ -279,7 +279,7 @@ fn write(store: &Store, accepted: Accepted, total: u64, method: IngestionMethod)
     let pushed = if pushes.is_empty() {
         Ok(0)
     } else {
-        store.merge(&pushes, method).map(|merged| merged.skipped)
+        store.merge(&pushes, method).map(|merged| merged.unchanged)
     };
     let ids = pushes.into_iter().map(|change| Some(change.memory_id));
     let pushed_ids: Vec<_> = pushed_at.into_iter().zip(ids).collect();

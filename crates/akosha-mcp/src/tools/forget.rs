@@ -223,7 +223,7 @@ impl Pushed {
             system_id: Some(change.system_id.into()),
             forgotten: true,
             erased: self.erase,
-            already: merged.skipped > 0,
+            already: merged.unchanged > 0,
             revision: self.revision,
             not_reached: Vec::new(),
             epoch: None,

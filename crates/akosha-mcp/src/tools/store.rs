@@ -160,7 +160,7 @@ fn keep(store: &Store, incoming: Incoming, method: IngestionMethod) -> Result<St
                 system_id: change.system_id,
                 stored_at: change.stored_at,
                 revision: change.revision,
-                deduplicated: merged.skipped > 0,
+                deduplicated: merged.unchanged > 0,
                 has_embedding: change.embedding.is_some(),
                 redactions,
             })

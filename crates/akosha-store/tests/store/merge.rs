@@ -59,10 +59,9 @@ fn merging_again_changes_nothing() {
     assert_eq!(
         first,
         Merged {
-            added: 2,
-            updated: 2,
-            skipped: 0,
-            conflicts: 0
+            added: 1,
+            skipped: 3,
+            ..Merged::default()
         }
     );
     let again = merge(&store, &changes);
@@ -70,12 +69,46 @@ fn merging_again_changes_nothing() {
         again,
         Merged {
             skipped: 4,
+            unchanged: 4,
             ..Merged::default()
         }
     );
     assert_eq!(head(&store, "a"), Some((2, "two".into())));
     assert_eq!(head(&store, "b"), None);
     assert_eq!(store.history(&id("a"), None).unwrap().len(), 2);
+}
+
+#[test]
+fn it_is_counted_by_what_the_store_ends_with() {
+    let store = store();
+    merge(&store, &[change("known", 1, Op::Put, "one")]);
+    let since = store.newest_seq().unwrap();
+    let merge = |changes: &[Change]| {
+        let merged = store.merge_since(changes, IngestionMethod::CloudPull, since);
+        merged.unwrap()
+    };
+    let counted = |merged: Merged| (merged.added, merged.updated, merged.skipped);
+    // Came and went within one upload.
+    let first = merge(&[
+        change("gone", 1, Op::Put, "text"),
+        change("gone", 2, Op::Forget, ""),
+        change("new", 1, Op::Put, "one"),
+        change("new", 2, Op::Put, "two"),
+        change("known", 2, Op::Put, "two"),
+    ]);
+    assert_eq!(counted(first), (1, 1, 3));
+    // What an upload before has brought, one after it takes away, or changes again.
+    let second = merge(&[
+        change("new", 3, Op::Forget, ""),
+        change("known", 3, Op::Forget, ""),
+        change("gone", 3, Op::Put, "back"),
+        change("gone", 1, Op::Put, "text"),
+    ]);
+    assert_eq!(counted(second), (0, 0, 4));
+    let mut total = first;
+    total += second;
+    assert_eq!(counted(total), (1, 1, 7));
+    assert_eq!((total.unchanged, store.stats().unwrap().memories), (1, 1));
 }
 
 #[test]

@@ -80,10 +80,11 @@ impl From<StoreError> for Fault {
 }
 
 /// Verifies the manifest and every segment in full, and only then merges: an upload with a bad
-/// segment leaves no trace but its quarantine.
+/// segment leaves no trace but its quarantine. Counts by what was here at the change `since`.
 pub(super) async fn pull(
     vault: &Vault,
     store: &Store,
+    since: i64,
     system_id: &SystemId,
     upload_id: &UploadId,
 ) -> Result<Outcome, Fault> {
@@ -128,7 +129,7 @@ pub(super) async fn pull(
         files.push((*entry, path));
     }
     let store = store.clone();
-    let mut outcome = blocking(move || merge(&store, &manifest, &files)).await?;
+    let mut outcome = blocking(move || merge(&store, since, &manifest, &files)).await?;
     outcome.bytes = bytes;
     Ok(outcome)
 }
@@ -136,6 +137,7 @@ pub(super) async fn pull(
 /// Reads every row, then merges those that are right.
 fn merge(
     store: &Store,
+    since: i64,
     manifest: &Manifest,
     files: &[(SegmentEntry, TempPath)],
 ) -> Result<Outcome, Fault> {
@@ -166,11 +168,11 @@ fn merge(
     })?;
     let mut merged = Merged::default();
     if let Some(changes) = kept {
-        merged = store.merge(&changes, IngestionMethod::CloudPull)?;
+        merged = store.merge_since(&changes, IngestionMethod::CloudPull, since)?;
     } else {
         each_batch(manifest, files, |batch| {
             let changes: Vec<Change> = batch.into_iter().flatten().collect();
-            merged += store.merge(&changes, IngestionMethod::CloudPull)?;
+            merged += store.merge_since(&changes, IngestionMethod::CloudPull, since)?;
             Ok(())
         })?;
     }
