@@ -259,6 +259,11 @@ fn forget(
 /// Fails where the store does.
 pub fn not_reached(store: &Store, forgotten: &Forgotten) -> Result<Vec<String>, StoreError> {
     let mut places = Vec::new();
+    if let Some(reason) = &forgotten.traces_remain {
+        places.push(format!(
+            "bytes of it may still lie in this home's database file: {reason}; erase it again"
+        ));
+    }
     if forgotten.erased && forgotten.was_pushed {
         places.push(
             "uploads already in the vault keep the content until they are deleted there".into(),
@@ -274,4 +279,31 @@ pub fn not_reached(store: &Store, forgotten: &Forgotten) -> Result<Vec<String>, 
         ));
     }
     Ok(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use akosha_store::{Home, StoreOptions};
+
+    use super::*;
+
+    #[test]
+    fn bytes_that_could_not_be_removed_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions::new("node".parse().unwrap());
+        let store = Store::open(&Home::new(folder.path()), options).unwrap();
+        let mut forgotten = Forgotten {
+            system_id: store.system_id().clone(),
+            revision: 2,
+            already: false,
+            erased: true,
+            was_pushed: false,
+            traces_remain: None,
+        };
+        assert!(not_reached(&store, &forgotten).unwrap().is_empty());
+        forgotten.traces_remain = Some("the disk is full".into());
+        let places = not_reached(&store, &forgotten).unwrap();
+        assert_eq!(places.len(), 1);
+        assert!(places[0].contains("the disk is full"), "{places:?}");
+    }
 }
