@@ -6,8 +6,10 @@ use akosha_core::config::Config;
 use akosha_core::{SystemId, WriterId, time};
 use akosha_store::{PushState, Store, Target, Trigger};
 use async_trait::async_trait;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
 use crate::dispute;
 use crate::vault::{CurrentHead, Head, Swap, Vault, VaultError, VaultKey};
@@ -27,6 +29,7 @@ pub struct CloudSync {
     store: Store,
     config: Arc<Config>,
     vault: OnceLock<Vault>,
+    keys: OnceCell<VaultKeys>,
 }
 
 impl CloudSync {
@@ -36,6 +39,7 @@ impl CloudSync {
             store,
             config: Arc::new(config.clone()),
             vault: OnceLock::new(),
+            keys: OnceCell::new(),
         }
     }
 
@@ -51,6 +55,22 @@ impl CloudSync {
         }
         let vault = Vault::open(&self.config)?;
         Ok(self.vault.get_or_init(|| vault))
+    }
+
+    /// Returns the keys that the vault is read and written with.
+    ///
+    /// # Errors
+    /// Fails where the home lacks a key that the configuration asks for, or its keys cannot be
+    /// read.
+    pub(crate) async fn keys(&self) -> Result<&VaultKeys, SyncError> {
+        let load = async || {
+            let (home, config) = (self.store.home().clone(), Arc::clone(&self.config));
+            tokio::task::spawn_blocking(move || VaultKeys::load(&home, &config))
+                .await
+                .map_err(|error| SyncError::of_join(&error))?
+                .map_err(SyncError::from)
+        };
+        self.keys.get_or_try_init(load).await
     }
 
     /// Takes over a system id: see [`Syncer::adopt`](crate::Syncer::adopt).
@@ -81,6 +101,7 @@ impl CloudSync {
         let publication = Publication {
             store: &self.store,
             vault,
+            keys: self.keys().await?,
             target,
             system_id,
         };
@@ -189,6 +210,7 @@ impl CloudSync {
     ) -> Result<(), SyncError> {
         let vault = self.vault()?;
         let target = Self::target(vault);
+        self.keys().await?.check_push()?;
         let mut result = Ok(());
         for system_id in dispute::systems(&self.store).await? {
             // A conflict over one id does not keep the others from being synced.
@@ -235,6 +257,7 @@ impl CloudSync {
         let publication = Publication {
             store: &self.store,
             vault,
+            keys: self.keys().await?,
             target: &target,
             system_id,
         };
@@ -256,6 +279,7 @@ impl CloudSync {
         let publication = Publication {
             store: &self.store,
             vault,
+            keys: self.keys().await?,
             target: &target,
             system_id,
         };
@@ -291,6 +315,7 @@ impl CloudSync {
                 let upload = Upload {
                     store: &self.store,
                     vault,
+                    keys: self.keys().await?,
                     target: &target,
                     system_id,
                     trigger,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use akosha_core::config::LoadedConfig;
+use akosha_core::config::{Encryption, LoadedConfig};
 use akosha_core::{ErrorKind, JobId, SystemId, UploadId};
 use akosha_store::{DRAIN_LEASE, Dispute, Lease, Store, Trigger};
 use tokio_util::sync::CancellationToken;
@@ -135,7 +135,7 @@ impl Syncer {
         cancel: &CancellationToken,
     ) {
         let config = &self.config;
-        if let Err(error) = self.check_config() {
+        if let Err(error) = self.check_ready().await {
             return fail(report, vec![error]);
         }
         let cleaned = on_disk(claimed, |store| {
@@ -195,6 +195,7 @@ impl Syncer {
     ) -> Result<PullReport, SyncError> {
         let cloud = self.cloud(&self.store)?;
         let vault = cloud.vault()?;
+        let keys = cloud.keys().await?;
         if let Availability::Unavailable(reason) = vault.availability().await {
             return Err(SyncError::CloudUpload {
                 message: format!("not reachable: {reason}"),
@@ -205,7 +206,7 @@ impl Syncer {
             .in_pull());
         }
         tokio::select! {
-            result = pull::run(vault, &self.store, systems, progress) => {
+            result = pull::run(vault, keys, &self.store, systems, progress) => {
                 result.map_err(SyncError::in_pull)
             }
             () = cancel.cancelled() => Err(SyncError::Cancelled),
@@ -357,7 +358,25 @@ impl Syncer {
     ) -> Result<Option<Manifest>, SyncError> {
         let cloud = self.cloud(&self.store)?;
         let now = self.store.sources().clock.now();
-        files::find(cloud.vault()?, system_id, upload_id, now).await
+        files::find(
+            cloud.vault()?,
+            system_id,
+            upload_id,
+            now,
+            cloud.keys().await?,
+        )
+        .await
+    }
+
+    /// Refuses to sync by any method what is to be encrypted and cannot be: whoever asks for it
+    /// must not find memories elsewhere in the clear.
+    async fn check_ready(&self) -> Result<(), SyncError> {
+        self.check_config()?;
+        if self.config.config.encryption == Encryption::Off {
+            return Ok(());
+        }
+        let cloud = CloudSync::new(self.store.clone(), &self.config.config);
+        cloud.keys().await.map(drop)
     }
 
     /// Refuses to sync under a configuration with errors: it may not be the one that is meant.

@@ -3,6 +3,7 @@
 use akosha_core::{ErrorKind, SystemId};
 use akosha_store::StoreError;
 
+use crate::crypt::{KeyError, SegmentSealError};
 use crate::manifest::ManifestError;
 use crate::segment::SegmentError;
 use crate::vault::VaultError;
@@ -230,7 +231,39 @@ impl From<VaultError> for SyncError {
 
 impl From<ManifestError> for SyncError {
     fn from(error: ManifestError) -> Self {
-        Self::damaged(error.to_string())
+        match error {
+            // The upload is right, so it must not be taken for damaged.
+            ManifestError::KeyMissing { .. } => Self::Config {
+                message: error.to_string(),
+                hint: "print the phrase where the key is, `akosha key show --phrase`, and bring \
+                       it here: `akosha key import`"
+                    .into(),
+            },
+            error => Self::damaged(error.to_string()),
+        }
+    }
+}
+
+impl From<KeyError> for SyncError {
+    fn from(error: KeyError) -> Self {
+        let (message, hint) = (error.to_string(), error.hint());
+        match error.kind() {
+            ErrorKind::Config => Self::Config { message, hint },
+            kind => Self::Local {
+                message,
+                hint,
+                kind,
+            },
+        }
+    }
+}
+
+impl From<SegmentSealError> for SyncError {
+    fn from(error: SegmentSealError) -> Self {
+        match error {
+            SegmentSealError::Io(error) => SegmentError::Io(error).into(),
+            error => SegmentError::Write(error.to_string()).into(),
+        }
     }
 }
 

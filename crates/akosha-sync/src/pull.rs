@@ -10,6 +10,7 @@ use akosha_store::{Merged, Store};
 use futures::{StreamExt, stream};
 use serde::Serialize;
 
+use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
 use crate::vault::Vault;
 use crate::{Progress, ProgressState, SyncError};
@@ -70,6 +71,7 @@ impl PullReport {
 /// Pulls the named systems, or all where none is named.
 pub(crate) async fn run(
     vault: &Vault,
+    keys: &VaultKeys,
     store: &Store,
     systems: &[SystemId],
     progress: &dyn Progress,
@@ -84,7 +86,7 @@ pub(crate) async fn run(
     let mut silences = 0;
     let mut work = stream::iter(found.uploads)
         .map(async |(system_id, upload_id)| {
-            let outcome = upload::pull(vault, store, since, &system_id, &upload_id).await;
+            let outcome = upload::pull(vault, keys, store, since, &system_id, &upload_id).await;
             (system_id, upload_id, outcome)
         })
         .buffer_unordered(IN_FLIGHT);

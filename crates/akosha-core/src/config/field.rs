@@ -251,13 +251,10 @@ pub(super) static FIELDS: &[Field] = &[
     .hint("give the whole path of a file, such as `/home/me/redaction.toml`"),
     Field::new("files", Kind::Paths(place!(files)))
         .hint("write for example `files = [\"/srv/notes.db\"]`"),
-    // A warning would not do here: whoever asks for encryption must not be uploaded in the clear.
-    // `load` refuses it until it is built.
     Field::new("encryption", choice!(Encryption, encryption)),
-    Field::new("require_signatures", Kind::Flag(place!(require_signatures))).later(),
+    Field::new("require_signatures", Kind::Flag(place!(require_signatures))),
     Field::new("trusted_keys", Kind::PublicKeys(place!(trusted_keys)))
-        .hint("write for example `trusted_keys = [\"…\"]` with what `akosha key show` prints")
-        .later(),
+        .hint("write for example `trusted_keys = [\"…\"]` with what `akosha key show` prints"),
     Field::new(
         "sync_schedule",
         text(check::schedule, place!(sync_schedule)),

@@ -107,7 +107,7 @@ pub struct Config {
     /// they exist.
     pub files: Option<Vec<PathBuf>>,
 
-    /// Whether the vault is encrypted end to end; anything but `off` is an error in this version.
+    /// Whether what goes into the vault is encrypted end to end; needs a key in the home.
     pub encryption: Encryption,
     /// Whether an upload without a signature that counts is set aside; unless it is set, as
     /// [`Config::encryption`] is.

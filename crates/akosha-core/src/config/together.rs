@@ -120,14 +120,12 @@ fn method(loader: &mut Loader<'_>) {
     loader.refuse("force_method", "needs a bucket", hint);
 }
 
-/// Whoever asks for encryption must not be synced in the clear, so a warning would not do.
+/// An encrypted vault is signed, too: who can write the bucket could otherwise add uploads in the
+/// clear.
 fn encryption(loader: &mut Loader<'_>) {
-    if loader.config.encryption == Encryption::On {
-        loader.refuse(
-            "encryption",
-            "must be `off` in this version, which cannot encrypt",
-            "write `encryption = \"off\"` to sync in the clear; until then nothing is synced",
-        );
+    let is_open = loader.source("require_signatures") == ConfigSource::Default;
+    if is_open && !loader.failed("require_signatures") {
+        loader.config.require_signatures = loader.config.encryption == Encryption::On;
     }
 }
 

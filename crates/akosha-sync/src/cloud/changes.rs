@@ -5,6 +5,7 @@ use akosha_store::Store;
 use tempfile::TempPath;
 
 use crate::SyncError;
+use crate::crypt::Sealer;
 use crate::segment::{SegmentError, SegmentFile, SegmentWriter};
 
 /// Changes that are read from the store at once.
@@ -14,16 +15,25 @@ const PAGE: usize = 500;
 pub(super) struct Segments {
     store: Store,
     system_id: SystemId,
+    sealer: Option<Sealer>,
     after: i64,
     up_to: i64,
 }
 
 impl Segments {
-    /// Starts with the first change after `after` and ends with `up_to`.
-    pub(super) fn new(store: &Store, system_id: &SystemId, after: i64, up_to: i64) -> Self {
+    /// Starts with the first change after `after` and ends with `up_to`. Where there is a
+    /// `sealer`, the segments are sealed with it.
+    pub(super) fn new(
+        store: &Store,
+        system_id: &SystemId,
+        sealer: Option<&Sealer>,
+        after: i64,
+        up_to: i64,
+    ) -> Self {
         Self {
             store: store.clone(),
             system_id: system_id.clone(),
+            sealer: sealer.cloned(),
             after,
             up_to,
         }
@@ -36,7 +46,8 @@ impl Segments {
 
     /// Writes the next segment into a file that vanishes with its path; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<(SegmentFile, TempPath)>, SyncError> {
-        let mut rest = Self::new(&self.store, &self.system_id, self.after, self.up_to);
+        let sealer = self.sealer.as_ref();
+        let mut rest = Self::new(&self.store, &self.system_id, sealer, self.after, self.up_to);
         let written = tokio::task::spawn_blocking(move || {
             let segment = rest.write()?;
             Ok::<_, SyncError>((segment, rest.after))
@@ -74,6 +85,17 @@ impl Segments {
         if writer.rows() == 0 {
             return Ok(None);
         }
-        Ok(Some((writer.finish()?, path)))
+        let plain = writer.finish()?;
+        let Some(sealer) = &self.sealer else {
+            return Ok(Some((plain, path)));
+        };
+        let folder = self.store.home().temporary();
+        let object = sealer.seal_segment(&self.system_id, &path, &folder)?;
+        let segment = SegmentFile {
+            sha256: object.sha256,
+            size_bytes: object.size_bytes,
+            ..plain
+        };
+        Ok(Some((segment, object.path)))
     }
 }

@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use akosha_core::config::{Compression, Config};
+use akosha_core::config::{Compression, Config, Encryption};
 use akosha_core::{SystemId, UploadId};
 use akosha_store::{PushIntent, PushState, PushedFile, Store, Target, Trigger};
 
 use super::publication::Publication;
 use super::{CloudSync, is_expected};
+use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
 use crate::files::{
     FileError, FileSource, Group, SendError, Sender, Sent, Snapshot, StoredPieces, signature,
@@ -28,6 +29,8 @@ pub(super) struct Plan {
     pushed: HashMap<String, Group>,
     /// Why others cannot be pushed.
     failed: Vec<FileError>,
+    /// Files that would go into an encrypted vault as they are.
+    exposed: Vec<String>,
 }
 
 impl Plan {
@@ -52,6 +55,10 @@ impl Plan {
             ..Self::default()
         };
         for source in wanted {
+            if config.encryption == Encryption::On {
+                plan.exposed.push(source.name);
+                continue;
+            }
             let before = plan.pushed.get(&source.name).map(|group| &*group.signature);
             match signature(&source) {
                 Ok(now) if before == Some(&now) => {}
@@ -69,7 +76,11 @@ impl Plan {
 
     /// Returns why some files cannot be pushed.
     pub(super) fn failures(&self) -> Vec<String> {
-        self.failed.iter().map(ToString::to_string).collect()
+        let failed = self.failed.iter().map(ToString::to_string);
+        let exposed = self.exposed.iter().map(|name| {
+            format!("`{name}` is not synced: `encryption` is on, which covers memories alone yet")
+        });
+        failed.chain(exposed).collect()
     }
 }
 
@@ -121,6 +132,7 @@ impl CloudSync {
             let publication = Publication {
                 store: &self.store,
                 vault,
+                keys: self.keys().await?,
                 target: &target,
                 system_id,
             };
@@ -133,6 +145,7 @@ impl CloudSync {
             store: &self.store,
             config: &self.config,
             vault,
+            keys: self.keys().await?,
             target: &target,
             system_id,
             trigger,
@@ -147,6 +160,7 @@ struct FilesPush<'a> {
     store: &'a Store,
     config: &'a Config,
     vault: &'a Vault,
+    keys: &'a VaultKeys,
     target: &'a Target,
     system_id: &'a SystemId,
     trigger: Trigger,
@@ -315,10 +329,13 @@ impl FilesPush<'_> {
         let publication = Publication {
             store: self.store,
             vault: self.vault,
+            keys: self.keys,
             target: self.target,
             system_id: self.system_id,
         };
-        publication.create(draft.seal()?, &intent, report).await?;
+        publication
+            .create(draft.seal(self.keys)?, &intent, report)
+            .await?;
         publication.publish(&intent, current, report).await?;
         Ok(intent.upload_id)
     }

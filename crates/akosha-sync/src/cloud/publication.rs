@@ -5,6 +5,7 @@ use akosha_core::{ErrorKind, SystemId, UploadId};
 use akosha_store::{PushIntent, PushedFile, Store, Target};
 use bytes::Bytes;
 
+use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
 use crate::files::{Group, StoredPieces};
 use crate::manifest::{
@@ -17,6 +18,7 @@ use crate::{MethodReport, SyncError};
 pub(super) struct Publication<'a> {
     pub(super) store: &'a Store,
     pub(super) vault: &'a Vault,
+    pub(super) keys: &'a VaultKeys,
     pub(super) target: &'a Target,
     pub(super) system_id: &'a SystemId,
 }
@@ -198,6 +200,7 @@ impl Publication<'_> {
             upload_id,
             // The clock may have been set back since the upload was begun.
             now: self.store.sources().clock.now().max(intent.at),
+            keys: &self.keys.for_own_uploads(),
         })?;
         for segment in manifest.segments() {
             let key = segment.key(self.system_id);

@@ -6,6 +6,7 @@ use akosha_store::{PushIntent, Store, Target, Trigger};
 use super::changes::Segments;
 use super::files::newest_with_files;
 use super::publication::Publication;
+use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
 use crate::manifest::{ManifestDraft, SealedManifest, SegmentEntry};
 use crate::vault::{CurrentHead, Vault};
@@ -21,6 +22,7 @@ const UPLOAD_SEGMENTS: usize = 64;
 pub(super) struct Upload<'a> {
     pub(super) store: &'a Store,
     pub(super) vault: &'a Vault,
+    pub(super) keys: &'a VaultKeys,
     pub(super) target: &'a Target,
     pub(super) system_id: &'a SystemId,
     pub(super) trigger: Trigger,
@@ -48,6 +50,7 @@ impl Upload<'_> {
         let publication = Publication {
             store: self.store,
             vault: self.vault,
+            keys: self.keys,
             target: self.target,
             system_id: self.system_id,
         };
@@ -82,7 +85,8 @@ impl Upload<'_> {
         up_to: i64,
         report: &mut MethodReport,
     ) -> Result<(Vec<SegmentEntry>, i64), SyncError> {
-        let mut segments = Segments::new(self.store, self.system_id, after, up_to);
+        let sealer = self.keys.to_encrypt();
+        let mut segments = Segments::new(self.store, self.system_id, sealer, after, up_to);
         let mut entries: Vec<SegmentEntry> = Vec::new();
         let mut rows = 0;
         while rows < UPLOAD_ROWS && entries.len() < UPLOAD_SEGMENTS {
@@ -123,6 +127,6 @@ impl Upload<'_> {
         self.trigger
             .as_str()
             .clone_into(&mut draft.metadata.trigger);
-        Ok(draft.seal()?)
+        Ok(draft.seal(self.keys)?)
     }
 }

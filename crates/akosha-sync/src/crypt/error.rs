@@ -12,6 +12,9 @@ pub enum KeyError {
     /// The vault is to be encrypted, and there is no key.
     #[error("`encryption` is `on`, but this home has no key")]
     Missing,
+    /// Signatures are required, and there is no key to sign with.
+    #[error("`require_signatures` is `true`, but this home has no key to sign with")]
+    Unsigned,
     /// There is no key that could be shown or replaced.
     #[error("this home has no key")]
     None,
@@ -71,7 +74,7 @@ impl KeyError {
     /// Returns what the caller has to do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Missing | Self::Exposed { .. } => ErrorKind::Config,
+            Self::Missing | Self::Unsigned | Self::Exposed { .. } => ErrorKind::Config,
             Self::None | Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Exists { .. } | Self::Phrase { .. } => ErrorKind::Invalid,
             Self::Damaged { .. } => ErrorKind::Data,
@@ -83,7 +86,7 @@ impl KeyError {
     /// Returns what to do now.
     pub fn hint(&self) -> String {
         match self {
-            Self::Missing | Self::None => {
+            Self::Missing | Self::Unsigned | Self::None => {
                 "make one: `akosha key create`, or bring the one of another machine: \
                  `akosha key import`"
                     .into()

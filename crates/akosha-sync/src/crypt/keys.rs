@@ -39,7 +39,7 @@ impl VaultKeys {
     }
 
     #[cfg(test)]
-    pub(super) fn new(
+    pub(crate) fn new(
         ring: KeyRing,
         encrypts: bool,
         requires_signatures: bool,
@@ -51,6 +51,17 @@ impl VaultKeys {
             requires_signatures,
             trusted,
         }
+    }
+
+    /// Checks that what is pushed would be accepted back.
+    ///
+    /// # Errors
+    /// Fails where signatures are required and there is no key to sign with.
+    pub fn check_push(&self) -> Result<(), KeyError> {
+        if self.requires_signatures && self.to_sign().is_none() {
+            return Err(KeyError::Unsigned);
+        }
+        Ok(())
     }
 
     /// Returns what uploads are encrypted with, `None` where they go out as they are.
@@ -66,6 +77,22 @@ impl VaultKeys {
     /// Returns what reads the objects of an upload that names this key.
     pub fn find(&self, key_id: KeyId) -> Option<&Sealer> {
         self.ring.find(key_id).map(super::HeldKey::sealer)
+    }
+
+    /// Returns the ids of the keys, the current one first.
+    pub fn ids(&self) -> Vec<KeyId> {
+        let keys = self.ring.keys().iter();
+        keys.map(super::HeldKey::key_id).collect()
+    }
+
+    /// Returns the same keys for what this home wrote itself: nothing has to be signed that was
+    /// written before signatures were required.
+    #[must_use]
+    pub(crate) fn for_own_uploads(&self) -> Self {
+        Self {
+            requires_signatures: false,
+            ..self.clone()
+        }
     }
 
     /// Checks the signature of a manifest with this checksum. Returns whose it is, where it says.

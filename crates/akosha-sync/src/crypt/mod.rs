@@ -7,6 +7,7 @@
 //! | [`phrase`] | a master key as 24 words |
 //! | [`keyring`] | the keys of a home, in `keys.json` |
 //! | [`sealer`] | seals and opens objects with one key |
+//! | [`segment`] | seals the file of a segment |
 //! | [`sign`] | signs manifests and checks signatures |
 //! | [`keys`] | the keys that a vault is read and written with |
 //!
@@ -19,6 +20,7 @@ mod keyring;
 mod keys;
 mod phrase;
 mod sealer;
+mod segment;
 mod sign;
 
 pub use error::{KeyError, OpenError, SealError, SignatureError};
@@ -27,6 +29,7 @@ pub use keyring::{Brought, HeldKey, KeyRing};
 pub use keys::VaultKeys;
 pub use phrase::Phrase;
 pub use sealer::{Kind, OVERHEAD, Sealer};
+pub(crate) use segment::{MAX_SEALED_SEGMENT_BYTES, SegmentSealError};
 pub use sign::PublicKey;
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Kind {
     }
 
     /// Returns the most bytes before sealing: an object is held in memory as a whole.
-    pub fn limit(self) -> u64 {
+    pub const fn limit(self) -> u64 {
         match self {
             Self::Segment => 64 << 20,
             Self::Chunk => MAX_CHUNK_BYTES + MAX_CHUNK_BYTES / 8 + 4096,

@@ -103,6 +103,9 @@ pub(super) fn verify(signature: &str, checksum: &ContentHash) -> Result<PublicKe
     };
     let public_key: PublicKey = public_key.parse().map_err(|_| unknown())?;
     let mut bytes = [0; 64];
+    if signature.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(unknown());
+    }
     hex::decode_to_slice(signature, &mut bytes).map_err(|_| unknown())?;
     UnparsedPublicKey::new(&ED25519, public_key.0)
         .verify(&message(checksum), &bytes)

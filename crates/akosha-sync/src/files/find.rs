@@ -4,6 +4,7 @@ use akosha_core::{SystemId, UploadId};
 use chrono::{DateTime, Utc};
 
 use crate::SyncError;
+use crate::crypt::VaultKeys;
 use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, UnverifiedManifest, Verification};
 use crate::vault::{Vault, VaultKey};
 
@@ -20,9 +21,10 @@ pub(crate) async fn find(
     system_id: &SystemId,
     upload_id: Option<&UploadId>,
     now: DateTime<Utc>,
+    keys: &VaultKeys,
 ) -> Result<Option<Manifest>, SyncError> {
     if let Some(upload_id) = upload_id {
-        let manifest = read(vault, system_id, upload_id, now).await?;
+        let manifest = read(vault, system_id, upload_id, now, keys).await?;
         return Ok(Some(manifest).filter(|manifest| !manifest.files().is_empty()));
     }
     let head = vault.read_head(system_id).await?;
@@ -33,7 +35,7 @@ pub(crate) async fn find(
         if newer.as_ref().is_some_and(|newer| *newer == upload_id) {
             break;
         }
-        let manifest = read(vault, system_id, &upload_id, now).await?;
+        let manifest = read(vault, system_id, &upload_id, now, keys).await?;
         if !manifest.files().is_empty() {
             return Ok(Some(manifest));
         }
@@ -48,15 +50,17 @@ async fn read(
     system_id: &SystemId,
     upload_id: &UploadId,
     now: DateTime<Utc>,
+    keys: &VaultKeys,
 ) -> Result<Manifest, SyncError> {
     let key = VaultKey::manifest(system_id, upload_id);
     let bytes = vault.get(&key, MAX_MANIFEST_BYTES).await?;
-    let (system_id, upload_id) = (system_id.clone(), upload_id.clone());
+    let (system_id, upload_id, keys) = (system_id.clone(), upload_id.clone(), keys.clone());
     let verified = tokio::task::spawn_blocking(move || {
         UnverifiedManifest::parse(&bytes)?.verify(&Verification {
             system_id: &system_id,
             upload_id: &upload_id,
             now,
+            keys: &keys,
         })
     });
     Ok(verified

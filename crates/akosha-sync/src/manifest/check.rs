@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::ManifestError;
-use super::document::quote;
 use crate::ContentHash;
 
 /// Returns the SHA-256 of the manifest as canonical JSON (RFC 8785), without `checksum` and
@@ -39,9 +38,5 @@ pub(super) fn file_name(field: &str, name: &str) -> Result<(), ManifestError> {
     if is_file_name(name) {
         return Ok(());
     }
-    Err(ManifestError::Name {
-        field: field.into(),
-        value: quote(name),
-        expected: "1 to 255 letters, digits, `_`, `.`, `-`, without `..`",
-    })
+    Err(ManifestError::name(field, name))
 }

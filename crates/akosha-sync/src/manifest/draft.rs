@@ -5,11 +5,13 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::encryption::Seal;
 use super::read::UNCOMPRESSED;
 use super::{
     CompressionFormat, FileEntry, Manifest, ManifestError, SegmentEntry, UnverifiedManifest,
     UploadKind, UploadMetadata, Verification, check,
 };
+use crate::crypt::VaultKeys;
 
 /// The format that is written.
 const VERSION: &str = "1.0";
@@ -86,20 +88,25 @@ impl ManifestDraft {
         segments.chain(files).fold(0, u64::saturating_add)
     }
 
-    /// Makes the bytes with their checksum and passes them through the reader's checks.
+    /// Makes the bytes with their checksum and, where there is a key, their signature, and passes
+    /// them through the reader's checks. Where the vault is encrypted, the names of files are
+    /// sealed here; everything else that the draft names must be sealed before.
     ///
     /// # Errors
-    /// Fails where a reader would refuse the manifest.
-    pub fn seal(&self) -> Result<SealedManifest, ManifestError> {
-        let mut value = self.to_json();
+    /// Fails where a reader with these keys would refuse the manifest.
+    pub fn seal(&self, keys: &VaultKeys) -> Result<SealedManifest, ManifestError> {
+        let mut value = self.to_json(Seal::new(keys.to_encrypt(), &self.system_id))?;
         let checksum = check::checksum(&value)?;
         value["checksum"] = checksum.to_string().into();
-        value["signature"] = Value::Null;
+        value["signature"] = keys
+            .to_sign()
+            .map_or(Value::Null, |signer| signer.sign(&checksum).into());
         let bytes = check::canonical(&value)?;
         let manifest = UnverifiedManifest::parse(&bytes)?.verify(&Verification {
             system_id: &self.system_id,
             upload_id: &self.upload_id,
             now: self.uploaded_at,
+            keys,
         })?;
         Ok(SealedManifest {
             manifest,
@@ -107,7 +114,11 @@ impl ManifestDraft {
         })
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self, seal: Seal<'_>) -> Result<Value, ManifestError> {
+        let mut files = files_to_json(&self.files);
+        for (entry, file) in files.as_array_mut().into_iter().flatten().zip(&self.files) {
+            entry["name"] = seal.seal_name(&file.name)?.into();
+        }
         let segments: Vec<Value> = self
             .segments
             .iter()
@@ -143,14 +154,14 @@ impl ManifestDraft {
             "compressed": self.compression.is_some(),
             "compression_format": self.compression.map(CompressionFormat::as_str),
             "segments": segments,
-            "files": files_to_json(&self.files),
-            "encryption": null,
+            "files": files,
+            "encryption": seal.to_json(),
             "metadata": metadata,
         });
         if let Some(upload_id) = &self.files_from {
             manifest["files_from"] = upload_id.as_str().into();
         }
-        manifest
+        Ok(manifest)
     }
 }
 

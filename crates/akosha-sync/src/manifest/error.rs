@@ -2,8 +2,10 @@
 
 use akosha_core::{ErrorKind, Invalid};
 
+use super::document::quote;
 use super::{MAX_CLOCK_SKEW, MAX_MANIFEST_BYTES};
 use crate::ContentHash;
+use crate::crypt::{KeyId, OpenError, SignatureError};
 
 /// Why a manifest was refused. Each check of the reader has its variant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -165,9 +167,40 @@ pub enum ManifestError {
         /// The highest sequence number.
         max_seq: i64,
     },
-    /// The upload is encrypted.
-    #[error("`encryption` is set: encrypted upload; this version cannot read it")]
-    Encrypted,
+    /// The upload is encrypted in a way that this version does not know.
+    #[error(
+        "`encryption` is `{format}` with `{cipher}`, this program reads `akosha-1` with \
+         `xchacha20-poly1305`"
+    )]
+    UnknownEncryption {
+        /// The form that it names.
+        format: String,
+        /// The cipher that it names.
+        cipher: String,
+    },
+    /// The upload is encrypted with a key that is not here.
+    #[error(
+        "it is encrypted with the key `{key_id}`, and this home has {}; bring it in: `akosha key \
+         import`",
+        shown(held)
+    )]
+    KeyMissing {
+        /// The key that it names.
+        key_id: KeyId,
+        /// The keys of this home.
+        held: Vec<KeyId>,
+    },
+    /// The signature is missing or does not count.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The sealed name of a file cannot be opened.
+    #[error("`{field}`: {reason}")]
+    SealedName {
+        /// The field.
+        field: String,
+        /// Why not.
+        reason: OpenError,
+    },
 }
 
 impl ManifestError {
@@ -177,18 +210,42 @@ impl ManifestError {
     }
 
     /// Returns whether the same bytes may be accepted later: by a newer version of this program,
-    /// or when the time has come.
+    /// when a key or a setting has come, or when the time has come.
     pub fn may_pass_later(&self) -> bool {
-        matches!(
-            self,
-            Self::Encrypted | Self::UnknownMajor { .. } | Self::InFuture { .. }
-        )
+        match self {
+            Self::UnknownEncryption { .. }
+            | Self::KeyMissing { .. }
+            | Self::UnknownMajor { .. }
+            | Self::InFuture { .. } => true,
+            Self::Signature(error) => !matches!(error, SignatureError::Wrong { .. }),
+            _ => false,
+        }
+    }
+
+    /// Creates the error of a name of a file.
+    pub(super) fn name(field: &str, value: &str) -> Self {
+        Self::Name {
+            field: field.into(),
+            value: quote(value),
+            expected: "1 to 255 letters, digits, `_`, `.`, `-`, without `..`",
+        }
     }
 
     pub(super) fn id(field: impl Into<String>, error: Invalid) -> Self {
         Self::Id {
             field: field.into(),
             reason: error.reason,
+        }
+    }
+}
+
+fn shown(keys: &[KeyId]) -> String {
+    match keys {
+        [] => "no key".into(),
+        [only] => format!("only `{only}`"),
+        [first, rest @ ..] => {
+            let rest: Vec<String> = rest.iter().map(|id| format!("`{id}`")).collect();
+            format!("only `{first}`, {}", rest.join(", "))
         }
     }
 }

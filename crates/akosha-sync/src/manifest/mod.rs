@@ -8,6 +8,7 @@
 mod check;
 mod document;
 mod draft;
+mod encryption;
 mod error;
 mod json;
 mod read;
@@ -23,6 +24,7 @@ pub(crate) use read::files_from_json;
 pub use read::{UnverifiedManifest, Verification};
 
 use crate::ContentHash;
+use crate::crypt::{KeyId, PublicKey};
 use crate::vault::{Expected, VaultKey};
 
 /// Largest manifest in bytes: 64 MiB.
@@ -171,7 +173,8 @@ pub struct UploadMetadata {
 pub struct Manifest {
     content: ManifestDraft,
     checksum: ContentHash,
-    signature: Option<String>,
+    encryption: Option<KeyId>,
+    signed_by: Option<PublicKey>,
 }
 
 impl Manifest {
@@ -240,9 +243,14 @@ impl Manifest {
         self.checksum
     }
 
-    /// Returns the signature as written. Reserved: this version neither makes nor checks any.
-    pub fn signature(&self) -> Option<&str> {
-        self.signature.as_deref()
+    /// Returns the key that the objects are sealed with, `None` where they are not.
+    pub fn encryption(&self) -> Option<KeyId> {
+        self.encryption
+    }
+
+    /// Returns whose signature it has that fits, where it has one.
+    pub fn signed_by(&self) -> Option<PublicKey> {
+        self.signed_by
     }
 }
 

@@ -7,11 +7,13 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::document::{Object, quote};
+use super::encryption::Seal;
 use super::{
     ChunkEntry, CompressionFormat, FileEntry, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_CLOCK_SKEW,
     MAX_FILES, MAX_MANIFEST_BYTES, MAX_ROWS, MAX_SAFE_INTEGER, MAX_SEGMENTS, MAX_TOTAL_BYTES,
     Manifest, ManifestDraft, ManifestError, SegmentEntry, UploadKind, UploadMetadata, check, json,
 };
+use crate::crypt::{OVERHEAD, VaultKeys};
 
 /// How a piece says that its object is not compressed although others of its file are.
 pub(super) const UNCOMPRESSED: &str = "none";
@@ -25,6 +27,8 @@ pub struct Verification<'a> {
     pub upload_id: &'a UploadId,
     /// The present time.
     pub now: DateTime<Utc>,
+    /// The keys that it is read with, and whose signatures count.
+    pub keys: &'a VaultKeys,
 }
 
 /// A manifest as it came: JSON, of which nothing is known yet.
@@ -63,9 +67,10 @@ impl UnverifiedManifest {
         if found != computed {
             return Err(ManifestError::Checksum { found, computed });
         }
-        if top.get("encryption").is_some() {
-            return Err(ManifestError::Encrypted);
-        }
+        let seal = Seal::read(&top, against.keys, against.system_id)?;
+        let signature = bounded_text(&top, "signature", 4096)?;
+        let signed_by = against.keys.check_signature(signature, &found)?;
+        let encryption = seal.key_id();
         let uploaded_at = uploaded_at(&top, against.now)?;
         let compression = compression(&top)?;
         let content = ManifestDraft {
@@ -75,7 +80,7 @@ impl UnverifiedManifest {
             parent: upload_id_of(&top, "parent")?,
             files_from: upload_id_of(&top, "files_from")?,
             segments: segments(&top, &system_id)?,
-            files: files(&top, Some(compression))?,
+            files: files(&top, Rules::Manifest { compression, seal })?,
             compression,
             metadata: metadata(&top)?,
             upload_id,
@@ -88,7 +93,8 @@ impl UnverifiedManifest {
         Ok(Manifest {
             content,
             checksum: found,
-            signature: bounded_text(&top, "signature", 4096)?.map(str::to_owned),
+            encryption,
+            signed_by,
         })
     }
 }
@@ -264,40 +270,73 @@ fn segments(top: &Object<'_>, system_id: &SystemId) -> Result<Vec<SegmentEntry>,
 /// own way.
 pub(crate) fn files_from_json(list: Value) -> Result<Vec<FileEntry>, ManifestError> {
     let value = serde_json::json!({ "files": list });
-    files(&Object::new(&value, String::new())?, None)
+    files(&Object::new(&value, String::new())?, Rules::Apart)
 }
 
-/// Reads the files; each is compressed as `format` says, or not at all.
-fn files(
-    top: &Object<'_>,
-    format: Option<Option<CompressionFormat>>,
-) -> Result<Vec<FileEntry>, ManifestError> {
+/// What holds for the files of a list.
+#[derive(Debug, Clone, Copy)]
+enum Rules<'a> {
+    /// They stand in a manifest, which says how all are compressed and sealed.
+    Manifest {
+        compression: Option<CompressionFormat>,
+        seal: Seal<'a>,
+    },
+    /// They stand in a list of their own, with names as they are and pieces sealed or not.
+    Apart,
+}
+
+impl Rules<'_> {
+    fn open_name(self, field: &str, name: &str) -> Result<String, ManifestError> {
+        match self {
+            Self::Manifest { seal, .. } => seal.open_name(field, name),
+            Self::Apart => check::file_name(field, name).map(|()| name.to_owned()),
+        }
+    }
+
+    fn allows(self, format: Option<CompressionFormat>) -> bool {
+        match self {
+            Self::Manifest { compression, .. } => format.is_none() || format == compression,
+            Self::Apart => true,
+        }
+    }
+
+    /// Returns the size that the object of a piece has to have that is not compressed.
+    fn uncompressed(self, size_bytes: u64, stored_bytes: u64) -> u64 {
+        match self {
+            Self::Manifest { seal, .. } => size_bytes + seal.overhead(),
+            Self::Apart if stored_bytes == size_bytes + OVERHEAD => stored_bytes,
+            Self::Apart => size_bytes,
+        }
+    }
+}
+
+/// Reads the files of a list.
+fn files(top: &Object<'_>, rules: Rules<'_>) -> Result<Vec<FileEntry>, ManifestError> {
     let mut seen = HashSet::new();
     let mut chunks_left = MAX_CHUNKS;
     let mut files = Vec::new();
     for file in top.objects("files", MAX_FILES)? {
-        let name = file.text("name")?;
-        check::file_name(&file.name("name"), name)?;
-        if !seen.insert(name) {
+        let name = rules.open_name(&file.name("name"), file.text("name")?)?;
+        if !seen.insert(name.clone()) {
             return Err(ManifestError::Duplicate {
                 field: "files",
-                value: name.into(),
+                value: name,
             });
         }
         let compression = file.compression("compression")?;
-        if compression.is_some() && format.is_some_and(|format| format != compression) {
+        if !rules.allows(compression) {
             return Err(ManifestError::Compression {
                 field: file.name("compression"),
                 value: compression.map_or("null", CompressionFormat::as_str).into(),
                 other: "`compression_format`".into(),
             });
         }
-        let chunks = chunks(&file, compression, &mut chunks_left)?;
+        let chunks = chunks(&file, compression, rules, &mut chunks_left)?;
         let size_bytes = file.count("size_bytes", 0, MAX_TOTAL_BYTES)?;
         let sum = chunks.iter().map(|chunk| chunk.size_bytes).sum();
         total(&file.name("size_bytes"), size_bytes, sum)?;
         files.push(FileEntry {
-            name: name.to_owned(),
+            name,
             size_bytes,
             sha256: file.hash("sha256")?,
             compression,
@@ -310,6 +349,7 @@ fn files(
 fn chunks(
     file: &Object<'_>,
     compression: Option<CompressionFormat>,
+    rules: Rules<'_>,
     left: &mut usize,
 ) -> Result<Vec<ChunkEntry>, ManifestError> {
     let chunks = file.objects("chunks", *left)?;
@@ -332,7 +372,8 @@ fn chunks(
                 compression,
             };
             if compression.is_none() {
-                total(&chunk.name("stored_bytes"), entry.stored_bytes, size_bytes)?;
+                let stored = rules.uncompressed(size_bytes, entry.stored_bytes);
+                total(&chunk.name("stored_bytes"), entry.stored_bytes, stored)?;
             }
             Ok(entry)
         })

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::ContentHash;
+use crate::crypt::VaultKeys;
+
+mod encrypted;
 
 fn system() -> SystemId {
     "laptop".parse().unwrap()
@@ -59,11 +62,17 @@ fn verify(bytes: &[u8]) -> Result<Manifest, ManifestError> {
         system_id: &system(),
         upload_id: &upload(),
         now: now(),
+        keys: &plain(),
     })
 }
 
+/// Returns what a home without keys reads and writes with.
+fn plain() -> VaultKeys {
+    VaultKeys::default()
+}
+
 fn value() -> Value {
-    serde_json::from_slice(&draft().seal().unwrap().bytes).unwrap()
+    serde_json::from_slice(&draft().seal(&plain()).unwrap().bytes).unwrap()
 }
 
 /// Returns the bytes of a changed manifest with a checksum that fits.
@@ -81,16 +90,16 @@ fn changed(edit: impl FnOnce(&mut Value)) -> Result<Manifest, ManifestError> {
 #[test]
 fn a_sealed_manifest_verifies_as_what_it_was() {
     let draft = draft();
-    let sealed = draft.seal().unwrap();
+    let sealed = draft.seal(&plain()).unwrap();
     assert_eq!(verify(&sealed.bytes), Ok(sealed.manifest.clone()));
-    assert_eq!(draft.seal().unwrap().bytes, sealed.bytes);
+    assert_eq!(draft.seal(&plain()).unwrap().bytes, sealed.bytes);
     let manifest = sealed.manifest;
     assert_eq!(manifest.conversation_count(), 3);
     assert_eq!(manifest.total_size_bytes(), 1070);
     assert_eq!(manifest.segments(), draft.segments);
     assert_eq!(manifest.files(), draft.files);
     assert_eq!(manifest.metadata(), &draft.metadata);
-    assert_eq!(manifest.signature(), None);
+    assert_eq!((manifest.encryption(), manifest.signed_by()), (None, None));
 }
 
 /// Computed with another program: Python's `json` and `hashlib` over sorted keys.
@@ -329,9 +338,10 @@ fn each_broken_rule_has_its_error() {
         (
             "/encryption",
             json!({}),
-            |e| matches!(e, E::Encrypted),
-            "encryption",
+            |e| matches!(e, E::Missing { .. }),
+            "encryption.format",
         ),
+        ("/encryption", json!("on"), wrong_type, "encryption"),
         ("/metadata", json!([]), wrong_type, "metadata"),
         (
             "/metadata/trigger",
@@ -415,30 +425,30 @@ fn only_a_checksum_in_lower_case_counts() {
         value["checksum"] = wrong;
         assert!(verify(&serde_json::to_vec(&value).unwrap()).is_err());
     }
-    // The signature is not covered, and is carried.
+    // The signature is not covered, and one of another form is passed over.
     let mut value = self::value();
     value["signature"] = "abc".into();
     let manifest = verify(&serde_json::to_vec(&value).unwrap()).unwrap();
-    assert_eq!(manifest.signature(), Some("abc"));
+    assert_eq!(manifest.signed_by(), None);
 }
 
 #[test]
 fn what_a_reader_would_refuse_is_not_sealed() {
     let mut ahead = draft();
     ahead.segments[0].rows = MAX_ROWS + 1;
-    assert!(ahead.seal().is_err());
+    assert!(ahead.seal(&plain()).is_err());
     let mut named = draft();
     named.files[0].name = "../x".into();
-    assert!(named.seal().is_err());
+    assert!(named.seal(&plain()).is_err());
 }
 
 #[test]
 fn refusals_that_time_heals_are_known() {
-    let encrypted = changed(|value| value["encryption"] = json!({"scheme": "x"}));
+    let encrypted = changed(|value| value["encryption"] = json!({"format": "akosha-2"}));
     assert!(encrypted.unwrap_err().may_pass_later());
     let mut late = draft();
     late.uploaded_at = now() + TimeDelta::hours(1);
-    let error = verify(&late.seal().unwrap().bytes).unwrap_err();
+    let error = verify(&late.seal(&plain()).unwrap().bytes).unwrap_err();
     assert!(error.may_pass_later());
     assert!(
         !changed(|value| value["kind"] = json!(1))
@@ -449,7 +459,7 @@ fn refusals_that_time_heals_are_known() {
 
 #[test]
 fn no_turned_bit_verifies() {
-    let bytes = draft().seal().unwrap().bytes;
+    let bytes = draft().seal(&plain()).unwrap().bytes;
     for at in 0..bytes.len() {
         for bit in 0..8 {
             let mut changed = bytes.to_vec();
@@ -498,7 +508,7 @@ proptest! {
         if is_snapshot {
             draft.kind = UploadKind::Snapshot;
         }
-        let sealed = draft.seal().unwrap();
+        let sealed = draft.seal(&plain()).unwrap();
         let manifest = verify(&sealed.bytes).unwrap();
         prop_assert_eq!(manifest.name(), draft.name.as_deref());
         prop_assert_eq!(manifest.segments(), &draft.segments[..]);

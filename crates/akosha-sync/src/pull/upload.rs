@@ -1,12 +1,14 @@
 //! Verifies one upload whole, then merges it.
 
 use std::fs::File;
+use std::path::PathBuf;
 
 use akosha_core::{ErrorKind, IngestionMethod, SystemId, UploadId};
 use akosha_store::{Change, Merged, Store, StoreError};
 use tempfile::TempPath;
 
 use crate::SyncError;
+use crate::crypt::{MAX_SEALED_SEGMENT_BYTES, Sealer, SegmentSealError, VaultKeys};
 use crate::manifest::{
     MAX_MANIFEST_BYTES, Manifest, ManifestError, SegmentEntry, UnverifiedManifest, Verification,
 };
@@ -83,6 +85,7 @@ impl From<StoreError> for Fault {
 /// segment leaves no trace but its quarantine. Counts by what was here at the change `since`.
 pub(super) async fn pull(
     vault: &Vault,
+    keys: &VaultKeys,
     store: &Store,
     since: i64,
     system_id: &SystemId,
@@ -92,13 +95,14 @@ pub(super) async fn pull(
     let manifest_bytes = vault.get(&key, MAX_MANIFEST_BYTES).await?;
     let mut bytes = manifest_bytes.len() as u64;
     let now = store.sources().clock.now();
-    let against = (system_id.clone(), upload_id.clone());
+    let against = (system_id.clone(), upload_id.clone(), keys.clone());
     let manifest = blocking(move || {
-        let (system_id, upload_id) = &against;
+        let (system_id, upload_id, keys) = &against;
         let against = Verification {
             system_id,
             upload_id,
             now,
+            keys,
         };
         Ok(UnverifiedManifest::parse(&manifest_bytes)?.verify(&against)?)
     })
@@ -113,11 +117,16 @@ pub(super) async fn pull(
             "its segments have {announced} bytes, the limit is {MAX_UPLOAD_BYTES}"
         )));
     }
+    let sealer = manifest.encryption().and_then(|key_id| keys.find(key_id));
+    let limit = match sealer {
+        Some(_) => MAX_SEALED_SEGMENT_BYTES,
+        None => MAX_SEGMENT_BYTES,
+    };
     let mut files = Vec::with_capacity(manifest.segments().len());
     for entry in manifest.segments() {
-        if entry.size_bytes > MAX_SEGMENT_BYTES {
+        if entry.size_bytes > limit {
             return Err(Fault::Upload(format!(
-                "segment `{}` is {} bytes, the limit is {MAX_SEGMENT_BYTES}",
+                "segment `{}` is {} bytes, the limit is {limit}",
                 entry.sha256, entry.size_bytes
             )));
         }
@@ -126,12 +135,34 @@ pub(super) async fn pull(
             .download(&entry.key(system_id), entry.expected(), &folder)
             .await?;
         bytes += size_bytes;
+        let path = match sealer.cloned() {
+            Some(sealer) => open(sealer, system_id.clone(), *entry, path, folder).await?,
+            None => path,
+        };
         files.push((*entry, path));
     }
     let store = store.clone();
     let mut outcome = blocking(move || merge(&store, since, &manifest, &files)).await?;
     outcome.bytes = bytes;
     Ok(outcome)
+}
+
+/// Opens a sealed segment.
+async fn open(
+    sealer: Sealer,
+    system_id: SystemId,
+    entry: SegmentEntry,
+    object: TempPath,
+    folder: PathBuf,
+) -> Result<TempPath, Fault> {
+    blocking(move || {
+        let opened = sealer.open_segment(&system_id, &object, &folder);
+        opened.map_err(|error| match error {
+            SegmentSealError::Io(error) => SegmentError::Io(error).into(),
+            error => Fault::Upload(format!("segment `{}`: {error}", entry.sha256)),
+        })
+    })
+    .await
 }
 
 /// Reads every row, then merges those that are right.

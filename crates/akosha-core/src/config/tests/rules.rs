@@ -131,7 +131,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
         &["[]"],
         &["\"/a\"", "[\"a\"]", "[\"/\"]", "[\"/a\\n\"]", "[1]"],
     ),
-    ("encryption", &["\"off\""], &["\"on\"", "\"age\"", "true"]),
+    ("encryption", &["\"off\"", "\"on\""], &["\"age\"", "true"]),
     ("require_signatures", &["true", "false"], &["\"on\"", "1"]),
     (
         "trusted_keys",
@@ -213,8 +213,7 @@ fn wrong_values_are_named_with_a_hint() {
             );
             assert_eq!(error.source.to_string(), "file /etc/akosha.toml");
             // What was asked for stays, so that nothing goes another way meanwhile.
-            let stays = ["force_method", "encryption"].contains(name)
-                || ["\"gs://abc\"", "\"az://abc\""].contains(value);
+            let stays = *name == "force_method" || ["\"gs://abc\"", "\"az://abc\""].contains(value);
             assert!(
                 stays || loaded.shown[name].value == defaults[name].value,
                 "{name} = {value}"
@@ -320,6 +319,21 @@ fn public_keys_are_a_list_in_toml_and_split_in_the_environment() {
     assert_eq!(loaded.config.trusted_keys, [one, two]);
     let loaded = load_variables(&[("AKOSHA_TRUSTED_KEYS", "ab")]);
     assert_eq!(keys(&loaded), ["trusted_keys"]);
+}
+
+#[test]
+fn signatures_are_required_where_the_vault_is_encrypted_unless_told_otherwise() {
+    for (text, required) in [
+        ("", false),
+        ("encryption = \"on\"", true),
+        ("encryption = \"on\"\nrequire_signatures = false", false),
+        ("require_signatures = true", true),
+    ] {
+        let loaded = load(text);
+        assert!(loaded.errors.is_empty(), "{:?}", loaded.errors);
+        assert_eq!(loaded.config.require_signatures, required, "{text}");
+        assert_eq!(loaded.shown["require_signatures"].value, required, "{text}");
+    }
 }
 
 #[test]

@@ -2,15 +2,12 @@
 
 use proptest::prelude::*;
 
-use super::{key, sealer};
+use super::sealer;
 use crate::ContentHash;
-use crate::crypt::{HeldKey, KeyRing, PublicKey, SignatureError, VaultKeys};
+use crate::crypt::{KeyRing, PublicKey, SignatureError, VaultKeys};
 
 fn ring(first: u8) -> KeyRing {
-    let mut ring = KeyRing::default();
-    let at = akosha_core::time::parse("2026-01-01").unwrap();
-    ring.push(HeldKey::new(key(first), sealer(first), at));
-    ring
+    KeyRing::of_test(first)
 }
 
 fn strict(ring: KeyRing, trusted: &[PublicKey]) -> VaultKeys {
@@ -52,6 +49,7 @@ fn what_is_missing_or_unknown_is_refused_where_signatures_are_required() {
         "ed25519",
         "ed448:aa:bb",
         &good.replace("ed25519", "Ed25519"),
+        &good.to_uppercase().replace("ED25519", "ed25519"),
         &format!("{good}:"),
         &good[..good.len() - 1],
     ] {
