@@ -564,3 +564,45 @@ fn a_pipe_in_place_of_a_segment_is_set_aside() {
     }
     good.ok(&["sync"]);
 }
+
+#[test]
+fn what_is_at_fault_for_good_is_not_fetched_again() {
+    let vault = Vault::new();
+    let home = Home::new("laptop").with_folder(vault.root());
+    home.store("m", "Comes in once it is mended");
+    home.ok(&["sync"]);
+    let upload = vault.uploads("laptop").remove(0);
+    let right = fs::read(&upload.path).unwrap();
+    let checksum = upload.manifest["checksum"].as_str().unwrap();
+    let wrong = String::from_utf8(right.clone()).unwrap();
+    let wrong = wrong.replace(checksum, &"0".repeat(64));
+    fs::write(&upload.path, &wrong).unwrap();
+    let modified = fs::metadata(&upload.path).unwrap().modified().unwrap();
+    let reader = Home::new("reader").with_folder(vault.root());
+    let first = reader.json(&["pull"], 3);
+
+    // As long as nothing tells that it was replaced, nobody looks into it.
+    fs::write(&upload.path, &right).unwrap();
+    let set_time = |time| {
+        let file = fs::File::options().write(true).open(&upload.path);
+        file.unwrap().set_modified(time).unwrap();
+    };
+    set_time(modified);
+    let again = reader.json(&["pull"], 3);
+    assert_eq!(again["quarantined"], first["quarantined"], "{again}");
+    assert_eq!(again["uploads_seen"], 1, "{again}");
+    let status = reader.ok(&["status"]);
+    assert_eq!(status["quarantine"].as_array().unwrap().len(), 1, "{status}");
+    set_time(modified + Duration::from_secs(1));
+    assert_eq!(reader.ok(&["pull"])["memories_added"], 1);
+    assert_eq!(reader.ok(&["status"])["quarantine"], json!([]));
+
+    // What may arrive later, such as a segment, is looked for each time.
+    let late = Home::new("late").with_folder(vault.root());
+    let segment = segment(vault.root(), &upload);
+    let bytes = fs::read(&segment).unwrap();
+    fs::remove_file(&segment).unwrap();
+    late.json(&["pull"], 3);
+    fs::write(&segment, bytes).unwrap();
+    assert_eq!(late.ok(&["pull"])["memories_added"], 1);
+}

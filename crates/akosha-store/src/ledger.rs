@@ -13,7 +13,7 @@ pub enum UploadOutcome {
     New,
     /// Merged, or made here.
     Merged,
-    /// Set aside; it is tried again on the next pull.
+    /// Set aside, for good or until the next pull.
     Quarantined,
 }
 
@@ -98,15 +98,56 @@ impl Store {
         item: Option<&str>,
         reason: &str,
     ) -> Result<(), StoreError> {
+        self.set_aside(upload_id, system_id, item.unwrap_or(""), reason, None)
+    }
+
+    /// Sets an upload aside that will never pass as it is; `seen` tells this state of it, and the
+    /// program that looked at it, from others.
+    pub fn quarantine_for_good(
+        &self,
+        upload_id: &UploadId,
+        system_id: &SystemId,
+        reason: &str,
+        seen: &str,
+    ) -> Result<(), StoreError> {
+        let (upload_id, system_id) = (upload_id.as_str(), system_id.as_str());
+        self.set_aside(upload_id, system_id, "", reason, Some(seen))
+    }
+
+    fn set_aside(
+        &self,
+        upload_id: &str,
+        system_id: &str,
+        item: &str,
+        reason: &str,
+        seen: Option<&str>,
+    ) -> Result<(), StoreError> {
         let now = self.now().timestamp_micros();
         self.db().write(|db| {
             db.execute(
-                "INSERT INTO quarantine (upload_id, item, system_id, reason, since) \
-                 VALUES (?1, ?2, ?3, ?4, ?5) \
-                 ON CONFLICT DO UPDATE SET reason = excluded.reason",
-                params![upload_id, item.unwrap_or(""), system_id, reason, now],
+                "INSERT INTO quarantine (upload_id, item, system_id, reason, since, seen) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                 ON CONFLICT DO UPDATE SET reason = excluded.reason, seen = excluded.seen",
+                params![upload_id, item, system_id, reason, now, seen],
             )?;
             Ok(())
+        })
+    }
+
+    /// Returns why an upload was set aside for good, where it is still as it was `seen` then.
+    pub fn fault_for_good(
+        &self,
+        upload_id: &UploadId,
+        system_id: &SystemId,
+        seen: &str,
+    ) -> Result<Option<String>, StoreError> {
+        self.db().read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT reason FROM quarantine WHERE system_id = ?1 AND upload_id = ?2 \
+                 AND item = '' AND seen = ?3",
+            )?;
+            let key = [system_id.as_str(), upload_id.as_str(), seen];
+            Ok(statement.query_row(key, |row| row.get(0)).optional()?)
         })
     }
 
@@ -166,26 +207,6 @@ impl Store {
                 })
             })?;
             rows.collect()
-        })
-    }
-
-    /// Returns the newest upload of `system_id` that was merged here and when.
-    pub fn last_merged(
-        &self,
-        system_id: &SystemId,
-    ) -> Result<Option<(String, DateTime<Utc>)>, StoreError> {
-        self.db().read(|db| {
-            let found: Option<(String, i64)> = db
-                .query_row(
-                    "SELECT upload_id, merged_at FROM uploads WHERE system_id = ?1 \
-                     ORDER BY upload_id DESC LIMIT 1",
-                    [system_id.as_str()],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )
-                .optional()?;
-            found
-                .map(|(id, at)| Ok((id, row::from_micros(at)?)))
-                .transpose()
         })
     }
 }

@@ -15,6 +15,7 @@ use crate::disk::on_disk;
 use crate::vault::Vault;
 use crate::{Progress, ProgressState, SyncError};
 
+use discover::Candidate;
 use upload::{Fault, Outcome};
 
 /// Uploads in work at once. Their rows are merged one after another; the network is what waits.
@@ -39,7 +40,7 @@ pub struct PullReport {
     /// Changes that made no difference in the end: they were here already, are history, or belong
     /// to memories that came and went.
     pub memories_skipped: u64,
-    /// What was set aside in this pull.
+    /// What is set aside: in this pull, or before and is as it was then.
     pub quarantined: Vec<QuarantinedUpload>,
     /// Bytes received.
     pub bytes_transferred: u64,
@@ -61,6 +62,14 @@ pub struct QuarantinedUpload {
 }
 
 impl PullReport {
+    fn set_aside(&mut self, system_id: &SystemId, upload_id: &UploadId, reason: String) {
+        self.quarantined.push(QuarantinedUpload {
+            upload_id: upload_id.to_string(),
+            system_id: system_id.to_string(),
+            reason,
+        });
+    }
+
     fn count(&mut self, merged: Merged) {
         self.memories_added = u64::try_from(merged.added).unwrap_or(0);
         self.memories_updated = merged.updated;
@@ -81,16 +90,29 @@ pub(crate) async fn run(
     let mut merged = Merged::default();
     let since = on_disk(store, Store::newest_seq).await?;
     let found = discover::uploads(vault, store, systems).await?;
-    report.uploads_seen = found.uploads.len() as u64;
+    report.uploads_seen = (found.uploads.len() + found.hopeless.len()) as u64;
+    for (system_id, upload_id, reason) in found.hopeless {
+        report.set_aside(&system_id, &upload_id, reason);
+    }
     report.error = found.error.map(|error| error.to_string());
     let mut silences = 0;
     let mut work = stream::iter(found.uploads)
-        .map(async |(system_id, upload_id)| {
-            let outcome = upload::pull(vault, keys, store, since, &system_id, &upload_id).await;
-            (system_id, upload_id, outcome)
+        .map(async |candidate| {
+            let Candidate {
+                system_id,
+                upload_id,
+                ..
+            } = &candidate;
+            let outcome = upload::pull(vault, keys, store, since, system_id, upload_id).await;
+            (candidate, outcome)
         })
         .buffer_unordered(IN_FLIGHT);
-    while let Some((system_id, upload_id, outcome)) = work.next().await {
+    while let Some((candidate, outcome)) = work.next().await {
+        let Candidate {
+            system_id,
+            upload_id,
+            seen,
+        } = candidate;
         match outcome {
             Ok(outcome) => {
                 merged += outcome.merged;
@@ -99,6 +121,14 @@ pub(crate) async fn run(
             }
             Err(Fault::Upload(reason)) => {
                 set_aside(store, &mut report, &system_id, &upload_id, None, reason).await?;
+            }
+            Err(Fault::ForGood(reason)) => {
+                tracing::info!(%system_id, %upload_id, reason, "set aside for good");
+                report.set_aside(&system_id, &upload_id, reason.clone());
+                on_disk(store, move |store| {
+                    store.quarantine_for_good(&upload_id, &system_id, &reason, &seen)
+                })
+                .await?;
             }
             Err(Fault::Vault(error)) => {
                 silences += 1;
@@ -128,7 +158,7 @@ pub(crate) async fn run(
     Ok(report)
 }
 
-/// Lifts the quarantine of uploads that are no longer in the vault: every other one was tried.
+/// Lifts the quarantine of uploads that are no longer in the vault: every other one was looked at.
 async fn lift_quarantine(store: &Store, report: &PullReport) -> Result<(), SyncError> {
     let still: Vec<(String, String)> = report
         .quarantined
@@ -166,16 +196,12 @@ async fn set_aside(
     item: Option<String>,
     reason: String,
 ) -> Result<(), SyncError> {
-    tracing::warn!(%system_id, %upload_id, item, reason, "set aside");
+    tracing::info!(%system_id, %upload_id, item, reason, "set aside");
     let shown = match &item {
         Some(item) => format!("memory `{item}`: {reason}"),
         None => reason.clone(),
     };
-    report.quarantined.push(QuarantinedUpload {
-        upload_id: upload_id.to_string(),
-        system_id: system_id.to_string(),
-        reason: shown,
-    });
+    report.set_aside(system_id, upload_id, shown);
     let (system_id, upload_id) = (system_id.clone(), upload_id.clone());
     on_disk(store, move |store| {
         store.quarantine(

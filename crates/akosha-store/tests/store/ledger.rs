@@ -72,16 +72,18 @@ fn the_reason_is_renewed_and_the_time_stays() {
 }
 
 #[test]
-fn the_newest_merged_upload_of_a_system_is_known() {
+fn a_fault_for_good_holds_for_the_state_that_was_seen() {
     let store = store();
-    let newest = |name: &str| store.last_merged(&system(name)).unwrap();
-    assert_eq!(newest("there"), None);
-    for (name, by) in [
-        ("20260102_000000_there_000001", "there"),
-        ("20260101_000000_there_ffffff", "there"),
-        ("20260103_000000_yonder_000001", "yonder"),
-    ] {
-        store.record_upload(&upload(name), &system(by), 1).unwrap();
-    }
-    assert_eq!(newest("there").unwrap().0, "20260102_000000_there_000001");
+    let (there, u1) = (system("there"), upload("u1"));
+    let fault = |seen: &str| store.fault_for_good(&u1, &there, seen).unwrap();
+    store.quarantine("u1", "there", None, "away").unwrap();
+    assert_eq!(fault("1"), None);
+    store
+        .quarantine_for_good(&u1, &there, "checksum differs", "1")
+        .unwrap();
+    assert_eq!(fault("1").as_deref(), Some("checksum differs"));
+    assert_eq!(fault("2"), None);
+    assert_eq!(store.quarantined().unwrap().len(), 1);
+    store.quarantine("u1", "there", None, "away").unwrap();
+    assert_eq!(fault("1"), None);
 }

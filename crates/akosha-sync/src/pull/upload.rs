@@ -42,8 +42,12 @@ pub(super) struct Outcome {
 
 /// Why an upload was not merged.
 pub(super) enum Fault {
-    /// The upload is at fault, or cannot be read: it is set aside with this reason.
+    /// The upload is at fault, or cannot be read: it is set aside with this reason and tried
+    /// again by the next pull.
     Upload(String),
+    /// What its manifest says is at fault, or what that pins by its hash: it is set aside with
+    /// this reason until the manifest is another one.
+    ForGood(String),
     /// The vault did not answer: the upload is tried again by the next pull.
     Vault(SyncError),
     /// The store or its disk refused, and will refuse every other upload too.
@@ -62,14 +66,19 @@ impl From<VaultError> for Fault {
 
 impl From<ManifestError> for Fault {
     fn from(error: ManifestError) -> Self {
-        Self::Upload(error.to_string())
+        if error.may_pass_later() {
+            Self::Upload(error.to_string())
+        } else {
+            Self::ForGood(error.to_string())
+        }
     }
 }
 
 impl From<SegmentError> for Fault {
     fn from(error: SegmentError) -> Self {
         match error.kind() {
-            ErrorKind::Data => Self::Upload(error.to_string()),
+            // The bytes are those that the manifest names.
+            ErrorKind::Data => Self::ForGood(error.to_string()),
             _ => Self::Store(error.into()),
         }
     }
@@ -113,7 +122,7 @@ pub(super) async fn pull(
         .map(|entry| entry.size_bytes)
         .sum::<u64>();
     if announced > MAX_UPLOAD_BYTES {
-        return Err(Fault::Upload(format!(
+        return Err(Fault::ForGood(format!(
             "its segments have {announced} bytes, the limit is {MAX_UPLOAD_BYTES}"
         )));
     }
@@ -125,7 +134,7 @@ pub(super) async fn pull(
     let mut files = Vec::with_capacity(manifest.segments().len());
     for entry in manifest.segments() {
         if entry.size_bytes > limit {
-            return Err(Fault::Upload(format!(
+            return Err(Fault::ForGood(format!(
                 "segment `{}` is {} bytes, the limit is {limit}",
                 entry.sha256, entry.size_bytes
             )));
@@ -189,7 +198,7 @@ fn merge(
                     refused.push((error.memory_id, error.reason.to_string()));
                 }
                 Err(error) => {
-                    return Err(Fault::Upload(format!(
+                    return Err(Fault::ForGood(format!(
                         "over {MAX_REFUSED} rows break a rule, the last: {error}"
                     )));
                 }

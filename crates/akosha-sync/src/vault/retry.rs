@@ -16,7 +16,7 @@ impl Policy {
             .retry(self.backoff())
             .when(VaultError::is_retryable)
             .notify(|error, pause| {
-                tracing::warn!(%error, pause_seconds = pause.as_secs_f64(), "tried again soon");
+                tracing::info!(%error, pause_seconds = pause.as_secs_f64(), "tried again soon");
             })
             .await
     }
