@@ -84,13 +84,17 @@ impl Invalid {
     }
 }
 
-/// Longest value in characters that an error message quotes whole.
-const QUOTED: usize = 60;
+/// Longest value in characters that an error message shows whole.
+const SHOWN: usize = 80;
 
-/// Returns a value in backticks as messages show it: cut where it is long, control characters
-/// escaped.
-pub(crate) fn quote(value: &str) -> String {
-    let shown: String = value.chars().take(QUOTED).collect();
+/// Returns a value as messages show it: cut where it is long, control characters escaped.
+pub fn excerpt(value: &str) -> String {
+    let shown: String = value.chars().take(SHOWN).collect();
     let dots = if shown.len() < value.len() { "…" } else { "" };
-    format!("`{}{dots}`", shown.escape_debug())
+    format!("{}{dots}", shown.escape_debug())
+}
+
+/// Returns a value in backticks as messages show it.
+pub(crate) fn quote(value: &str) -> String {
+    format!("`{}`", excerpt(value))
 }

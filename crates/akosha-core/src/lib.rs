@@ -12,7 +12,7 @@ pub mod redact;
 mod source;
 pub mod time;
 
-pub use error::{ErrorKind, Invalid};
+pub use error::{ErrorKind, Invalid, excerpt};
 pub use id::{JobId, MemoryId, SystemId, UploadId, WriterId};
 pub use memory::{
     EMBEDDING_DIM, Embedding, IngestionMethod, MAX_BATCH, MAX_METADATA_BYTES, MAX_TEXT_BYTES,

@@ -254,11 +254,11 @@ impl Syncer {
                     .into(),
             });
         }
-        let disputed = disputes
+        let rival = disputes
             .into_iter()
             .find(|dispute| dispute.system_id == *system_id);
         let mut in_vault = None;
-        if !config.cloud_bucket.is_empty() || disputed.is_none() {
+        if !config.cloud_bucket.is_empty() || rival.is_none() {
             in_vault = Some(self.cloud(claimed)?.adopt(system_id).await?);
         }
         let Some(Dispute {
@@ -266,7 +266,7 @@ impl Syncer {
             hint,
             message,
             ..
-        }) = disputed
+        }) = rival
         else {
             return Ok(in_vault.unwrap_or_default());
         };

@@ -49,16 +49,6 @@ impl HybridSync {
         Ok(Self { methods })
     }
 
-    /// Orders methods of the caller's choice.
-    pub fn of(methods: Vec<Box<dyn SyncMethod>>) -> Self {
-        Self { methods }
-    }
-
-    /// Returns the allowed methods in their order.
-    pub fn methods(&self) -> &[Box<dyn SyncMethod>] {
-        &self.methods
-    }
-
     /// Tries the methods in their order until one brings everything. One that surely cannot be
     /// reached is passed over; one that did not answer in time is tried after the others.
     pub async fn sync(

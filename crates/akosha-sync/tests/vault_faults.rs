@@ -63,7 +63,7 @@ async fn wrong_credentials_are_told_and_not_repeated() {
             vault.put(&key(), BYTES).await.unwrap_err(),
             vault.create(&key(), BYTES).await.unwrap_err(),
             vault.list_systems().await.unwrap_err(),
-            vault.list_inbox().try_next().await.unwrap_err(),
+            vault.list_uploads(&system()).try_next().await.unwrap_err(),
             vault.swap_head(None, &head(0)).await.unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
@@ -83,7 +83,7 @@ async fn a_missing_bucket_is_told_from_a_missing_object() {
     let vault = open(&options(&server.endpoint, "nowhere"));
     for error in [
         vault.list_systems().await.unwrap_err(),
-        vault.list_inbox().try_next().await.unwrap_err(),
+        vault.list_uploads(&system()).try_next().await.unwrap_err(),
     ] {
         assert_eq!(
             error,

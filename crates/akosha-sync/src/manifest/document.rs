@@ -1,19 +1,10 @@
 //! Takes typed fields out of a JSON object; every failure names the field with its place.
 
+use akosha_core::excerpt;
 use serde_json::{Map, Value};
 
 use super::{CompressionFormat, ManifestError};
 use crate::ContentHash;
-
-/// Longest text that an error quotes.
-const QUOTED: usize = 80;
-
-/// Cuts a text to what an error may quote and makes it printable.
-pub(super) fn quote(text: &str) -> String {
-    let shown: String = text.chars().take(QUOTED).collect();
-    let dots = if shown.len() < text.len() { "…" } else { "" };
-    format!("{}{dots}", shown.escape_debug())
-}
 
 /// An object of the manifest and where it stands.
 #[derive(Debug, Clone)]
@@ -172,7 +163,7 @@ fn shown(value: &Value) -> String {
     match value {
         Value::Array(_) => "a list".into(),
         Value::Object(_) => "an object".into(),
-        Value::String(text) => format!("`{}`", quote(text)),
+        Value::String(text) => format!("`{}`", excerpt(text)),
         other => other.to_string(),
     }
 }

@@ -1,9 +1,9 @@
 //! What a manifest says of its encryption, and the names of files that are sealed in it.
 
-use akosha_core::SystemId;
+use akosha_core::{SystemId, excerpt};
 use serde_json::{Value, json};
 
-use super::document::{Object, quote};
+use super::document::Object;
 use super::{ManifestError, check};
 use crate::crypt::{KeyId, Sealer, VaultKeys};
 
@@ -46,8 +46,8 @@ impl<'a> Seal<'a> {
         let cipher = field.optional_text("cipher")?.unwrap_or_default();
         if (format, cipher) != (FORMAT, CIPHER) {
             return Err(ManifestError::UnknownEncryption {
-                format: quote(format),
-                cipher: quote(cipher),
+                format: excerpt(format),
+                cipher: excerpt(cipher),
             });
         }
         let key_id: KeyId = field

@@ -1,8 +1,7 @@
 //! Why a manifest was refused.
 
-use akosha_core::{ErrorKind, Invalid};
+use akosha_core::{ErrorKind, Invalid, excerpt};
 
-use super::document::quote;
 use super::{MAX_CLOCK_SKEW, MAX_MANIFEST_BYTES};
 use crate::ContentHash;
 use crate::crypt::{KeyId, OpenError, SignatureError};
@@ -226,7 +225,7 @@ impl ManifestError {
     pub(super) fn name(field: &str, value: &str) -> Self {
         Self::Name {
             field: field.into(),
-            value: quote(value),
+            value: excerpt(value),
             expected: "1 to 255 letters, digits, `_`, `.`, `-`, without `..`",
         }
     }

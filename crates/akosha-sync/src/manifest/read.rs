@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use akosha_core::{SystemId, UploadId, time};
+use akosha_core::{SystemId, UploadId, excerpt, time};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::document::{Object, quote};
+use super::document::Object;
 use super::encryption::Seal;
 use super::{
     ChunkEntry, CompressionFormat, FileEntry, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_CLOCK_SKEW,
@@ -112,7 +112,7 @@ fn total(field: &str, value: u64, sum: u64) -> Result<(), ManifestError> {
 
 fn check_version(top: &Object<'_>) -> Result<(), ManifestError> {
     let text = top.text("version")?;
-    let value = quote(text);
+    let value = excerpt(text);
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     match text.split_once('.') {
         Some((major, minor)) if is_number(major) && is_number(minor) && text.len() <= 20 => {
@@ -172,7 +172,7 @@ fn kind(top: &Object<'_>) -> Result<UploadKind, ManifestError> {
         .find(|kind| kind.as_str() == text)
         .ok_or_else(|| ManifestError::Type {
             field: "kind".into(),
-            found: format!("`{}`", quote(text)),
+            found: format!("`{}`", excerpt(text)),
             expected: "`sync` or `snapshot`",
         })
 }
@@ -188,7 +188,7 @@ fn bounded_text<'a>(
         Some(text) if text.len() > limit || text.chars().any(char::is_control) => {
             Err(ManifestError::Name {
                 field: object.name(field),
-                value: quote(text),
+                value: excerpt(text),
                 expected: "short text without control characters",
             })
         }
@@ -244,7 +244,7 @@ fn segments(top: &Object<'_>, system_id: &SystemId) -> Result<Vec<SegmentEntry>,
             if path != expected {
                 return Err(ManifestError::Path {
                     field: segment.name("path"),
-                    value: quote(path),
+                    value: excerpt(path),
                     expected,
                 });
             }

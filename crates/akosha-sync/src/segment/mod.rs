@@ -15,7 +15,7 @@ mod write;
 
 pub use error::{RowError, SegmentError};
 pub use read::{SegmentReader, read};
-pub use write::{SegmentFile, SegmentWriter, write};
+pub use write::{SegmentFile, SegmentWriter};
 
 /// Largest revision that a row may have: 2^53.
 pub const MAX_REVISION: i64 = 1 << 53;

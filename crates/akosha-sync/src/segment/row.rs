@@ -2,7 +2,7 @@
 
 use akosha_core::{
     EMBEDDING_DIM, Embedding, IngestionMethod, Invalid, MAX_METADATA_BYTES, MAX_TEXT_BYTES,
-    Metadata, SystemId, content_sha256,
+    Metadata, SystemId, content_sha256, excerpt,
 };
 use akosha_store::{Change, Op};
 use arrow_array::cast::AsArray;
@@ -119,13 +119,13 @@ impl Columns {
         if system != context.system_id.as_str() {
             return Err(SegmentError::WrongSystem {
                 row,
-                found: quote(system),
+                found: excerpt(system),
                 expected: context.system_id.clone(),
             });
         }
         Ok(self.checked(at, context).map_err(|reason| RowError {
             row,
-            memory_id: quote(value(&self.memory_id, at).unwrap_or("")),
+            memory_id: excerpt(value(&self.memory_id, at).unwrap_or("")),
             reason,
         }))
     }
@@ -133,7 +133,7 @@ impl Columns {
     fn checked(&self, at: usize, context: &Context) -> Result<Change, Invalid> {
         let op_name = required("op", value(&self.op, at))?;
         let op = Op::from_name(op_name).ok_or_else(|| {
-            let shown = quote(op_name);
+            let shown = excerpt(op_name);
             Invalid::new("op", format!("is `{shown}`, expected put, forget or erase"))
         })?;
         let text = required("text", value(&self.text, at))?;
@@ -156,7 +156,7 @@ impl Columns {
         }
         let method = required("ingestion_method", value(&self.ingestion_method, at))?;
         let ingestion_method = IngestionMethod::from_name(method).ok_or_else(|| {
-            let shown = quote(method);
+            let shown = excerpt(method);
             Invalid::new(
                 "ingestion_method",
                 format!("is `{shown}`, which is unknown"),
@@ -261,10 +261,4 @@ fn time(
     DateTime::from_timestamp_micros(micros)
         .filter(|time| (0..=9999).contains(&time.year()))
         .ok_or_else(|| Invalid::new(field, "is outside of the years 0 to 9999"))
-}
-
-/// Cuts a text to what an error may quote and makes it printable.
-fn quote(text: &str) -> String {
-    let shown: String = text.chars().take(60).collect();
-    shown.escape_debug().to_string()
 }

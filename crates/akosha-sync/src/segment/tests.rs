@@ -48,6 +48,19 @@ fn change(seq: i64, text: &str) -> Change {
     }
 }
 
+/// Writes changes as one segment.
+fn write(
+    system_id: &SystemId,
+    changes: impl IntoIterator<Item = Change>,
+    file: File,
+) -> Result<SegmentFile, SegmentError> {
+    let mut writer = SegmentWriter::new(system_id, file)?;
+    for change in changes {
+        writer.push(&change)?;
+    }
+    writer.finish()
+}
+
 fn vector(seed: f32) -> Embedding {
     let numbers: Vec<f32> = (0..EMBEDDING_DIM)
         .map(|i| seed + i as f32 / 384.0)

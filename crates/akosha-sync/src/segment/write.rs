@@ -62,22 +62,6 @@ impl From<SegmentFile> for crate::manifest::SegmentEntry {
     }
 }
 
-/// Writes `changes` as one segment into `file`, which must be empty.
-///
-/// # Errors
-/// As [`SegmentWriter::push`] and [`SegmentWriter::finish`].
-pub fn write(
-    system_id: &SystemId,
-    changes: impl IntoIterator<Item = Change>,
-    file: File,
-) -> Result<SegmentFile, SegmentError> {
-    let mut writer = SegmentWriter::new(system_id, file)?;
-    for change in changes {
-        writer.push(&change)?;
-    }
-    writer.finish()
-}
-
 /// Writes one segment, row by row. The same rows in the same order give the same bytes.
 pub struct SegmentWriter {
     system_id: SystemId,

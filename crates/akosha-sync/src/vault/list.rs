@@ -38,17 +38,6 @@ pub struct UploadListed {
 }
 
 impl Vault {
-    /// Lists the markers in the inbox: one listing finds the news of all systems.
-    pub fn list_inbox(&self) -> BoxStream<'static, Result<UploadId, VaultError>> {
-        let markers = self.list("inbox").try_filter_map(async |listed: Listed| {
-            Ok(match listed.key {
-                VaultKey::Inbox { upload_id } => Some(upload_id),
-                _ => None,
-            })
-        });
-        markers.boxed()
-    }
-
     /// Lists the visible uploads of a system.
     pub fn list_uploads(
         &self,
@@ -81,14 +70,6 @@ impl Vault {
             })
         });
         chunks.boxed()
-    }
-
-    /// Lists every object of a system: manifests, segments, chunks and the head.
-    pub fn list_objects(
-        &self,
-        system_id: &SystemId,
-    ) -> BoxStream<'static, Result<Listed, VaultError>> {
-        self.list(&format!("systems/{system_id}"))
     }
 
     /// Returns the systems that have a prefix in the vault, sorted.
