@@ -18,6 +18,7 @@
 
 mod bad_input;
 mod conflict;
+mod encryption;
 mod fallback;
 mod files;
 mod hostile;

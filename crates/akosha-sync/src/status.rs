@@ -5,6 +5,7 @@ use akosha_store::{Store, Target};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
 use crate::vault::Vault;
 use crate::{Availability, CloudSync, HttpSync, SyncError, SyncMethod, Syncer};
@@ -152,8 +153,10 @@ impl Syncer {
         if config.should_use_http() {
             used.push(("http", server));
         }
-        let (queue, lag, vault, sync_conflicts) = on_disk(self.store(), move |store| {
+        let loaded = self.config().clone();
+        let (key_error, queue, lag, vault, sync_conflicts) = on_disk(self.store(), move |store| {
             Ok((
+                VaultKeys::config_error(store.home(), &loaded),
                 queue_status(store)?,
                 lag_behind(store, &first)?,
                 vault_status(store, url, cloud_target.as_ref())?,
@@ -177,6 +180,7 @@ impl Syncer {
                 .config()
                 .errors
                 .iter()
+                .chain(&key_error)
                 .map(|error| format!("`{}` {}", error.key, error.message))
                 .collect(),
             methods: vec![cloud_status, http_status],

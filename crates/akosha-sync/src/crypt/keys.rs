@@ -1,6 +1,6 @@
 //! What a vault is read and written with: the keys of this home, and whose signatures count.
 
-use akosha_core::config::{Config, Encryption};
+use akosha_core::config::{Config, ConfigError, ConfigSource, Encryption, LoadedConfig};
 use akosha_store::Home;
 
 use super::{KeyError, KeyId, KeyRing, PublicKey, Sealer, SignatureError, sign};
@@ -51,6 +51,28 @@ impl VaultKeys {
             requires_signatures,
             trusted,
         }
+    }
+
+    /// Returns what is wrong with the configuration as far as the keys of the home tell: whoever
+    /// asks for encryption needs a key that can be used. Blocks on the disk.
+    pub fn config_error(home: &Home, loaded: &LoadedConfig) -> Option<ConfigError> {
+        const KEY: &str = "encryption";
+        if loaded.config.encryption == Encryption::Off {
+            return None;
+        }
+        let error = Self::load(home, &loaded.config).err()?;
+        let message = match &error {
+            KeyError::Missing => "needs a key, and this home has none".to_owned(),
+            error => format!("needs a key, but {error}"),
+        };
+        let source = loaded.shown.get(KEY).map(|shown| shown.source.clone());
+        Some(ConfigError {
+            key: KEY.to_owned(),
+            value: loaded.config.encryption.as_str().to_owned(),
+            source: source.unwrap_or(ConfigSource::Default),
+            message,
+            hint: error.hint(),
+        })
     }
 
     /// Checks that what is pushed would be accepted back.

@@ -168,7 +168,8 @@ async fn open(
         let opened = sealer.open_segment(&system_id, &object, &folder);
         opened.map_err(|error| match error {
             SegmentSealError::Io(error) => SegmentError::Io(error).into(),
-            error => Fault::Upload(format!("segment `{}`: {error}", entry.sha256)),
+            // The manifest pins the object by its hash.
+            error => Fault::ForGood(format!("segment `{}`: {error}", entry.sha256)),
         })
     })
     .await

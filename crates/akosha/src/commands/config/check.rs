@@ -3,6 +3,7 @@
 use std::io;
 
 use akosha_core::config::ConfigError;
+use akosha_sync::crypt::VaultKeys;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -13,9 +14,11 @@ use crate::show::counted;
 /// Runs the command.
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let loaded = context.loaded();
+    let mut errors = loaded.errors.clone();
+    errors.extend(VaultKeys::config_error(context.home()?, loaded));
     let answer = CheckAnswer {
-        valid: loaded.errors.is_empty(),
-        errors: loaded.errors.clone(),
+        valid: errors.is_empty(),
+        errors,
         warnings: loaded
             .warnings
             .iter()
