@@ -548,7 +548,11 @@ fn a_pipe_in_place_of_a_segment_is_set_aside() {
         let reason = set_aside["reason"].as_str().unwrap();
         assert!(reason.contains("no regular file"), "{report}");
     }
-    assert_eq!(report["quarantined"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(
+        report["quarantined"].as_array().unwrap().len(),
+        2,
+        "{report}"
+    );
 
     // Nor does a push wait for one, whose head is a pipe, or the lock beside it.
     let good = &attacked[2].1;
@@ -592,7 +596,11 @@ fn what_is_at_fault_for_good_is_not_fetched_again() {
     assert_eq!(again["quarantined"], first["quarantined"], "{again}");
     assert_eq!(again["uploads_seen"], 1, "{again}");
     let status = reader.ok(&["status"]);
-    assert_eq!(status["quarantine"].as_array().unwrap().len(), 1, "{status}");
+    assert_eq!(
+        status["quarantine"].as_array().unwrap().len(),
+        1,
+        "{status}"
+    );
     set_time(modified + Duration::from_secs(1));
     assert_eq!(reader.ok(&["pull"])["memories_added"], 1);
     assert_eq!(reader.ok(&["status"])["quarantine"], json!([]));

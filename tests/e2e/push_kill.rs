@@ -155,7 +155,11 @@ fn what_a_killed_sync_left_on_disk_goes_with_the_next() {
     mcp.store_all(big.collect());
     let mut midway = false;
     for _ in 0..40 {
-        let mut child = home.command(&["sync"]).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = home
+            .command(&["sync"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         // Killed as soon as there is a segment.
         while left() == 0 && child.try_wait().unwrap().is_none() {
             thread::sleep(Duration::from_millis(1));

@@ -313,7 +313,10 @@ fn every_upload_of_a_sync_is_named() {
         .iter()
         .flat_map(|system| vault.uploads(system))
         .collect();
-    assert!(made.iter().all(|upload| ids.contains(&upload.id())), "{made:#?}");
+    assert!(
+        made.iter().all(|upload| ids.contains(&upload.id())),
+        "{made:#?}"
+    );
     home.store("o", "One upload");
     let text = home.run(&["sync"]).ended(0).stdout;
     assert_eq!(text.matches("upload 20").count(), 1, "{text}");

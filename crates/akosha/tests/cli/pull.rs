@@ -76,3 +76,26 @@ fn without_a_vault_it_is_a_configuration_error() {
         ("config", "[config] no vault is set")
     );
 }
+
+#[test]
+fn a_vault_that_cannot_be_reached_is_told_at_once() {
+    let sandbox = Sandbox::new()
+        .with("AKOSHA_CLOUD_BUCKET", "memories")
+        .with("AKOSHA_CLOUD_ENDPOINT", "http://127.0.0.1:9")
+        .with("AKOSHA_CLOUD_ACCESS_KEY", "key")
+        .with("AKOSHA_CLOUD_SECRET_KEY", "secret")
+        .with("AKOSHA_MAX_RETRIES", "3");
+    let started = std::time::Instant::now();
+    let run = sandbox.run(&["pull"]).ends(1);
+    assert!(
+        started.elapsed() < std::time::Duration::from_secs(5),
+        "{run:?}"
+    );
+    assert_eq!(run.stdout, "");
+    insta::assert_snapshot!(run.stderr, @r"
+    error: [cloud] not reachable: nothing listens at `127.0.0.1:9`
+    hint: check the network, `cloud_bucket` and `cloud_endpoint`, then repeat: `akosha pull`; what was pulled before stays
+    ");
+    let (kind, _) = sandbox.error(&["pull"], 1);
+    assert_eq!(kind, "unavailable");
+}

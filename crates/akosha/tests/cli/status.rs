@@ -23,6 +23,7 @@ fn says_what_the_tool_says_and_what_is_stored() {
         "queue",
         "lag",
         "vault",
+        "sync_conflicts",
         "store",
         "quarantine",
         "conflicts",
@@ -59,6 +60,20 @@ fn a_person_sees_it_at_a_glance() {
     not synced     nothing
     queue          0 pending, 0 running, 0 parked
     ");
+}
+
+#[test]
+fn it_names_the_configuration_file_that_is_there() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.file("my.toml", "max_retries = 1\n");
+    let sandbox = sandbox.with("AKOSHA_CONFIG", &file);
+    let shown = sandbox.run(&["status"]).ends(0).stdout;
+    assert!(
+        shown.contains(&format!("set `cloud_bucket` in `{file}`")),
+        "{shown}"
+    );
+    assert!(!shown.contains("config init"), "{shown}");
+    assert_eq!(sandbox.json(&["status"], 0)["config_file"], file.as_str());
 }
 
 #[test]

@@ -1,0 +1,64 @@
+//! What the storage cannot promise is told by `status`, in any later process.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
+#[path = "support/s3.rs"]
+mod s3;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use akosha_core::config::{Config, LoadedConfig};
+use akosha_core::redact::Redactor;
+use akosha_core::{IngestionMethod, MemoryInput, NewMemory, SystemId};
+use akosha_store::{Home, Store, StoreOptions, Trigger};
+use akosha_sync::{NoProgress, SyncRequest, Syncer};
+use s3::{ACCESS_KEY, BUCKET, Fault, S3Server, SECRET_KEY};
+use tokio_util::sync::CancellationToken;
+
+fn open(home: &Path, server: &S3Server) -> Syncer {
+    let system_id: SystemId = "laptop".parse().unwrap();
+    let mut config = Config::default_with(system_id.clone());
+    config.cloud_bucket = BUCKET.into();
+    config.cloud_endpoint.clone_from(&server.endpoint);
+    config.cloud_access_key = Some(ACCESS_KEY.into());
+    config.cloud_secret_key = Some(SECRET_KEY.into());
+    config.enable_fallback = false;
+    let store = Store::open(&Home::new(home), StoreOptions::new(system_id)).unwrap();
+    Syncer::new(store, Arc::new(LoadedConfig::new(config)))
+}
+
+/// Stores something, syncs it, and returns what another process tells then.
+async fn warnings(home: &Path, server: &S3Server, text: &str) -> Vec<String> {
+    let syncer = open(home, server);
+    let input = MemoryInput {
+        text: text.into(),
+        ..MemoryInput::default()
+    };
+    let memory = NewMemory::check(input, &Redactor::built_in()).unwrap();
+    let store = syncer.store();
+    store
+        .put(store.system_id(), &memory, IngestionMethod::Local)
+        .unwrap();
+    let cancel = CancellationToken::new();
+    let request = SyncRequest::default();
+    let report = syncer
+        .sync(&request, Trigger::Manual, &NoProgress, &cancel)
+        .await;
+    assert!(report.success, "{report:?}");
+    open(home, server).status().await.unwrap().vault.warnings
+}
+
+#[tokio::test]
+async fn a_bucket_without_conditional_writes_is_told_of_until_it_has_them() {
+    let server = S3Server::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let none: [&str; 0] = [];
+    assert_eq!(warnings(home.path(), &server, "all is well").await, none);
+    server.set_fault(Fault::IgnoreConditions);
+    let told = warnings(home.path(), &server, "not any more").await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("conditional writes"), "{told:?}");
+    server.set_fault(Fault::None);
+    assert_eq!(warnings(home.path(), &server, "well again").await, none);
+}
