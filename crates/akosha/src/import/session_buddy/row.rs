@@ -79,7 +79,8 @@ impl Row {
 
     /// Returns the id as messages name it.
     pub(super) fn shown_id(&self) -> String {
-        let id = self.id.as_deref().unwrap_or("without id");
+        let id = self.id.as_deref().filter(|id| !id.is_empty());
+        let id = id.unwrap_or("without id");
         id.chars().filter(|c| !c.is_control()).take(60).collect()
     }
 }
