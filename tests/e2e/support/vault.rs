@@ -175,10 +175,11 @@ fn read_folder(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
         return;
     };
     for entry in entries.map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
+        // A sync that is at work renames its files.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             read_folder(&entry.path(), files);
-        } else {
-            files.insert(entry.path(), fs::read(entry.path()).unwrap());
+        } else if let Ok(bytes) = fs::read(entry.path()) {
+            files.insert(entry.path(), bytes);
         }
     }
 }

@@ -224,7 +224,7 @@ fn an_erasure_removes_what_dead_pushes_left_with_the_content() {
     store.forget(&id("a"), None, false).unwrap();
     assert_eq!(left().len(), 3, "to forget is not to erase");
     // A push that is at work has files of its own.
-    let lease = store.try_lease(DRAIN_LEASE, Duration::from_secs(60));
+    let lease = store.try_lease(DRAIN_LEASE, Duration::from_mins(1));
     let lease = lease.unwrap().unwrap();
     store.forget(&id("a"), None, true).unwrap();
     assert_eq!(left().len(), 3);
@@ -234,7 +234,7 @@ fn an_erasure_removes_what_dead_pushes_left_with_the_content() {
     assert_eq!(left(), ["download-alive"]);
     assert!(
         store
-            .try_lease(DRAIN_LEASE, Duration::from_secs(60))
+            .try_lease(DRAIN_LEASE, Duration::from_mins(1))
             .unwrap()
             .is_some()
     );

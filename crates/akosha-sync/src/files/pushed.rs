@@ -24,7 +24,7 @@ impl Group {
         Some(Self {
             name: row.name.clone(),
             signature: row.signature.clone(),
-            entries: files_from_json(list).ok()?,
+            entries: files_from_json(&list).ok()?,
         })
     }
 

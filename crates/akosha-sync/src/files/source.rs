@@ -34,8 +34,8 @@ pub(crate) fn sources(config: &Config, request: &SyncRequest) -> (Vec<FileSource
     };
     let wanted = paths.into_iter().filter(|path| {
         let name = path.file_name().unwrap_or_default();
-        !(name == REFLECTIONS && !request.upload_reflections
-            || name == KNOWLEDGE_GRAPH && !request.upload_knowledge_graph)
+        (name != REFLECTIONS || request.upload_reflections)
+            && (name != KNOWLEDGE_GRAPH || request.upload_knowledge_graph)
     });
     let mut found: Vec<FileSource> = Vec::new();
     let mut failed = Vec::new();

@@ -268,7 +268,7 @@ fn segments(top: &Object<'_>, system_id: &SystemId) -> Result<Vec<SegmentEntry>,
 
 /// Reads files as a manifest lists them, from a list of their own: each may be compressed in its
 /// own way.
-pub(crate) fn files_from_json(list: Value) -> Result<Vec<FileEntry>, ManifestError> {
+pub(crate) fn files_from_json(list: &Value) -> Result<Vec<FileEntry>, ManifestError> {
     let value = serde_json::json!({ "files": list });
     files(&Object::new(&value, String::new())?, Rules::Apart)
 }

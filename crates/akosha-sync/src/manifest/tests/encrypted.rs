@@ -184,8 +184,8 @@ fn a_list_of_files_keeps_names_and_sealed_pieces() {
     for mut files in [draft().files, sealed_draft().files] {
         files[0].chunks[0].compression = None;
         files[0].chunks[0].stored_bytes = files[0].chunks[0].size_bytes;
-        assert_eq!(files_from_json(files_to_json(&files)), Ok(files.clone()));
+        assert_eq!(files_from_json(&files_to_json(&files)), Ok(files.clone()));
         files[0].chunks[0].stored_bytes += OVERHEAD;
-        assert_eq!(files_from_json(files_to_json(&files)), Ok(files));
+        assert_eq!(files_from_json(&files_to_json(&files)), Ok(files));
     }
 }
