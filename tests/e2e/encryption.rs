@@ -329,6 +329,14 @@ fn what_is_not_signed_by_somebody_trusted_is_set_aside() {
     assert_eq!(pulled["memories_added"], 1, "{pulled}");
     reader.set("require_signatures", "false");
     assert_eq!(reader.ok(&["pull"])["memories_added"], 1);
+    // Nobody pushes what they would set aside themselves.
+    let keyless = Home::new("keyless")
+        .with_folder(vault.root())
+        .with("require_signatures", "true");
+    keyless.store("o", "Cannot be signed");
+    let run = keyless.run(&["sync"]).ended(2);
+    assert!(run.stderr.contains("no key to sign with"), "{run:#?}");
+    assert!(vault.uploads("keyless").is_empty());
 }
 
 #[test]

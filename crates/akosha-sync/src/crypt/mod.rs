@@ -3,13 +3,13 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`key`] | the master key, its id and what is derived from it |
-//! | [`phrase`] | a master key as 24 words |
-//! | [`keyring`] | the keys of a home, in `keys.json` |
-//! | [`sealer`] | seals and opens objects with one key |
-//! | [`segment`] | seals the file of a segment |
-//! | [`sign`] | signs manifests and checks signatures |
-//! | [`keys`] | the keys that a vault is read and written with |
+//! | `key` | the master key, its id and what is derived from it |
+//! | `phrase` | a master key as 24 words |
+//! | `keyring` | the keys of a home, in `keys.json` |
+//! | `sealer` | seals and opens objects with one key |
+//! | `segment` | seals the file of a segment |
+//! | `sign` | signs manifests and checks signatures |
+//! | `keys` | the keys that a vault is read and written with |
 //!
 //! The bytes are described in `docs/vault-format.md`.
 

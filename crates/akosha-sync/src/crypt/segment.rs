@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use akosha_core::SystemId;
+use akosha_store::{DOWNLOAD_PREFIX, PUSH_PREFIX};
 use tempfile::TempPath;
 
 use super::{Kind, OVERHEAD, OpenError, SealError, Sealer};
@@ -50,7 +51,7 @@ impl Sealer {
         let object = self.seal(Kind::Segment, system_id, &bytes)?;
         drop(bytes);
         Ok(SealedSegment {
-            path: write(folder, &object)?,
+            path: write(folder, PUSH_PREFIX, &object)?,
             sha256: ContentHash::of(&object),
             size_bytes: object.len() as u64,
         })
@@ -66,7 +67,7 @@ impl Sealer {
     ) -> Result<TempPath, SegmentSealError> {
         let object = read(sealed, MAX_SEALED_SEGMENT_BYTES)?;
         let bytes = self.open(Kind::Segment, system_id, object)?;
-        Ok(write(folder, &bytes)?)
+        Ok(write(folder, DOWNLOAD_PREFIX, &bytes)?)
     }
 }
 
@@ -80,9 +81,9 @@ fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Writes a file that only its owner may read and that vanishes with its path.
-fn write(folder: &Path, bytes: &[u8]) -> io::Result<TempPath> {
+fn write(folder: &Path, prefix: &str, bytes: &[u8]) -> io::Result<TempPath> {
     let file = tempfile::Builder::new()
-        .prefix("segment-")
+        .prefix(prefix)
         .tempfile_in(folder)?;
     file.as_file().write_all(bytes)?;
     Ok(file.into_temp_path())

@@ -3,12 +3,13 @@
 use std::fs;
 
 use akosha_core::config::{Config, Encryption};
-use akosha_core::{ErrorKind, time};
+use akosha_core::{Clock, ErrorKind, SystemClock, time};
 use akosha_store::Home;
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use super::key;
+use crate::ContentHash;
 use crate::crypt::{HeldKey, KeyError, KeyRing, Phrase, VaultKeys};
 
 fn home() -> (TempDir, Home) {
@@ -205,4 +206,24 @@ fn encryption_needs_a_key() {
     let keys = VaultKeys::load(&home, &config).unwrap();
     assert!(keys.to_encrypt().is_none() && keys.to_sign().is_some());
     assert!(keys.find(made.key_id()).is_some());
+}
+
+/// A push clears what other pushes left behind; what a pull is reading is not among that.
+#[test]
+fn a_push_leaves_alone_what_a_pull_has_opened() {
+    let (_folder, home) = home();
+    home.create().unwrap();
+    let (system, temporary) = ("laptop".parse().unwrap(), home.temporary());
+    let sealer = KeyRing::create(&home, now()).unwrap().sealer().clone();
+    let plain = home.root().join("plain");
+    fs::write(&plain, "rows").unwrap();
+    let file = sealer.seal_segment(&system, &plain, &temporary).unwrap();
+    let object = fs::read(&file.path).unwrap();
+    assert_eq!(ContentHash::of(&object), file.sha256);
+    assert_eq!(object.len() as u64, file.size_bytes);
+    let opened = sealer.open_segment(&system, &file.path, &temporary);
+    let opened = opened.unwrap();
+    home.remove_leftovers(SystemClock.now());
+    assert!(!file.path.exists());
+    assert_eq!(fs::read(&opened).unwrap(), b"rows");
 }
