@@ -178,7 +178,7 @@ fn what_a_killed_sync_left_on_disk_goes_with_the_next() {
     assert_eq!(left(), 0);
 
     // Content that is erased is not left there either.
-    fs::write(tmp.join("segment-of-a-dead-push"), "content").unwrap();
+    fs::write(tmp.join("push-of-a-dead-process"), "content").unwrap();
     home.ok(&["forget", "m1", "--erase"]);
     assert_eq!(left(), 0);
 }

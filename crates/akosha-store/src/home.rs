@@ -8,10 +8,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::StoreError;
 
+/// What the names of files and folders in [`Home::temporary`] begin with that a push makes: whoever
+/// pushes next removes what is left of them.
+pub const PUSH_PREFIX: &str = "push-";
+
 /// What the names of files begin with that a pull receives into [`Home::temporary`].
 pub const DOWNLOAD_PREFIX: &str = "download-";
 
-/// Age at which a file of a pull was surely left by a process that died.
+/// Age at which work that holds no lease has surely died and left what it made.
 const STALE: TimeDelta = TimeDelta::days(1);
 
 /// A home: the folder that holds the store and temporary files. Only its owner may read it.
@@ -42,22 +46,22 @@ impl Home {
     }
 
     /// Removes what processes that died left in the folder for temporary files: all that a push
-    /// needs, so that only the holder of the drain lease may call it, and what a pull received a
-    /// day or more ago.
+    /// made, so that only the holder of the drain lease may call it, and what any other work made,
+    /// such as a pull or an import, a day or more ago.
     pub fn remove_leftovers(&self, now: DateTime<Utc>) {
         let Ok(entries) = fs::read_dir(self.temporary()) else {
             return;
         };
         for entry in entries.flatten() {
-            let of_pull = entry
+            let of_push = entry
                 .file_name()
                 .to_string_lossy()
-                .starts_with(DOWNLOAD_PREFIX);
+                .starts_with(PUSH_PREFIX);
             let Ok(found) = entry.metadata() else {
                 continue;
             };
             let modified = found.modified().map(DateTime::<Utc>::from);
-            if of_pull && !modified.is_ok_and(|modified| now - modified > STALE) {
+            if !of_push && !modified.is_ok_and(|modified| now - modified > STALE) {
                 continue;
             }
             // What cannot be removed now is tried again by the next push.

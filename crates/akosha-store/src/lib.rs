@@ -42,7 +42,7 @@ pub use change::{Change, Op};
 pub use dispute::Dispute;
 pub use error::StoreError;
 pub use files::PushedFile;
-pub use home::{DOWNLOAD_PREFIX, Home};
+pub use home::{DOWNLOAD_PREFIX, Home, PUSH_PREFIX};
 pub use job::{Job, JobState, Parked, Queue, Trigger};
 pub use lease::{DRAIN_LEASE, DRAIN_NEXT_LEASE, Fence, Lease};
 pub use ledger::{Conflict, Quarantined, UploadOutcome};

@@ -207,8 +207,16 @@ fn an_erasure_removes_what_dead_pushes_left_with_the_content() {
     let store = store();
     let tmp = store.home().temporary();
     let plant = || {
-        fs::create_dir_all(tmp.join("file-dead")).unwrap();
-        for name in ["segment-dead", "file-dead/copy", "download-alive"] {
+        for folder in ["push-dead", "session-buddy-alive"] {
+            fs::create_dir_all(tmp.join(folder)).unwrap();
+        }
+        for name in [
+            "push-dead/copy",
+            "push-file",
+            "download-alive",
+            "segment-alive",
+            "session-buddy-alive/copy",
+        ] {
             fs::write(tmp.join(name), "secret").unwrap();
         }
     };
@@ -222,23 +230,25 @@ fn an_erasure_removes_what_dead_pushes_left_with_the_content() {
     plant();
     store.remember("a", "secret");
     store.forget(&id("a"), None, false).unwrap();
-    assert_eq!(left().len(), 3, "to forget is not to erase");
+    assert_eq!(left().len(), 5, "to forget is not to erase");
     // A push that is at work has files of its own.
     let lease = store.try_lease(DRAIN_LEASE, Duration::from_mins(1));
     let lease = lease.unwrap().unwrap();
     store.forget(&id("a"), None, true).unwrap();
-    assert_eq!(left().len(), 3);
+    assert_eq!(left().len(), 5);
     lease.release().unwrap();
     let erased = store.forget(&id("a"), None, true).unwrap();
     assert!(erased.already && erased.traces_remain.is_none());
-    assert_eq!(left(), ["download-alive"]);
+    // Pulls and imports hold no lease: theirs may be in use.
+    let alive = ["download-alive", "segment-alive", "session-buddy-alive"];
+    assert_eq!(left(), alive);
     assert!(
         store
             .try_lease(DRAIN_LEASE, Duration::from_mins(1))
             .unwrap()
             .is_some()
     );
-    // A pull that received a file two days ago is dead, too.
+    // Work of two days ago is dead, too.
     store
         .home()
         .remove_leftovers(SystemClock.now() + chrono::TimeDelta::days(2));

@@ -1,7 +1,7 @@
 //! Writes local changes as segments, in files on the home's disk.
 
 use akosha_core::SystemId;
-use akosha_store::Store;
+use akosha_store::{PUSH_PREFIX, Store};
 use tempfile::TempPath;
 
 use crate::SyncError;
@@ -61,7 +61,7 @@ impl Segments {
 
     fn write(&mut self) -> Result<Option<(SegmentFile, TempPath)>, SyncError> {
         let file = tempfile::Builder::new()
-            .prefix("segment-")
+            .prefix(PUSH_PREFIX)
             .tempfile_in(self.store.home().temporary())
             .map_err(SegmentError::Io)?;
         let (file, path) = file.into_parts();

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use akosha_store::PUSH_PREFIX;
 use tempfile::TempDir;
 
 use super::{FileError, FileSource};
@@ -70,7 +71,7 @@ impl Snapshot {
     /// Fails where the file keeps changing, cannot be read, or the copies find no room.
     pub(crate) fn take(source: &FileSource, temporary: &Path) -> Result<Self, FileError> {
         let folder = tempfile::Builder::new()
-            .prefix("file-")
+            .prefix(PUSH_PREFIX)
             .tempdir_in(temporary)
             .map_err(FileError::io("create a folder in", temporary))?;
         for attempt in 0..TRIES {
