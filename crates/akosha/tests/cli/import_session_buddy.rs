@@ -99,9 +99,9 @@ mod with_a_stand_in {
     #[test]
     fn rows_come_in_and_what_does_not_is_named() {
         let rows = r#"
-            printf '%s\n' '{"id":"a","bytes":9,"is_taken":false,"row":{"id":"a","content":"one B-1234","embedding":"[1, nan]"}}'
-            printf '%s\n' '{"id":"b","bytes":9,"is_taken":false,"row":{"id":"b","content":" "}}'
-            printf '%s\n' '{"id":"c","bytes":9999999,"is_taken":false,"row":null}'"#;
+            printf '%s\n' '{"id":"a","bytes":9,"is_taken":false,"columns":{"id":"a","content":"one B-1234","embedding":"[1, nan]"}}'
+            printf '%s\n' '{"id":"b","bytes":9,"is_taken":false,"columns":{"id":"b","content":" "}}'
+            printf '%s\n' '{"id":"c","bytes":9999999,"is_taken":false,"columns":null}'"#;
         let sandbox = answering(TABLES, rows);
         sandbox.file(
             "config/akosha/redaction.toml",
@@ -153,7 +153,7 @@ mod with_a_stand_in {
     #[test]
     fn a_command_that_fails_in_between_is_told_with_what_it_said() {
         let rows = r#"
-            printf '%s\n' '{"id":"a","bytes":9,"is_taken":false,"row":{"id":"a","content":"one"}}'
+            printf '%s\n' '{"id":"a","bytes":9,"is_taken":false,"columns":{"id":"a","content":"one"}}'
             echo 'IO Error: Corrupt database file' >&2; exit 1"#;
         let sandbox = answering(TABLES, rows);
         let answer = import(&sandbox, 1);
@@ -173,7 +173,7 @@ mod with_a_stand_in {
 
     #[test]
     fn one_bad_database_does_not_keep_the_other_out() {
-        let rows = r#"printf '%s\n' '{"id":"a","bytes":9,"is_taken":false,"row":{"id":"a","content":"one"}}'"#;
+        let rows = r#"printf '%s\n' '{"id":"a","bytes":9,"is_taken":false,"columns":{"id":"a","content":"one"}}'"#;
         let sandbox = answering(TABLES, rows);
         sandbox.file("data/knowledge_graph.duckdb", "no database");
         let answer = import(&sandbox, 3);

@@ -230,7 +230,7 @@ mod tests {
     /// Returns a database whose headers say `number`, which stands in one of two areas.
     fn database(number: u8) -> Vec<u8> {
         let mut bytes = headers_of(number);
-        bytes.extend([number; 2 * AREA]);
+        bytes.resize(bytes.len() + 2 * AREA, number);
         bytes
     }
 
@@ -284,7 +284,7 @@ mod tests {
         let folder = Folder::new();
         let error = folder.take().unwrap_err();
         assert_eq!(error.kind(), akosha_core::ErrorKind::NotFound);
-        for bytes in [&b""[..], b"SQLite format 3\0", &[7; 30_000]] {
+        for bytes in [&b""[..], b"SQLite format 3\0", &vec![7; 30_000]] {
             fs::write(folder.path(), bytes).unwrap();
             let error = folder.take().unwrap_err();
             assert!(
@@ -308,9 +308,9 @@ mod tests {
             }
             number = number % 200 + 1;
             let mut file = File::options().write(true).open(path).unwrap();
-            let area = HEADERS + (number as u64 % 2) * AREA as u64;
+            let area = HEADERS + u64::from(number % 2) * AREA as u64;
             file.seek(SeekFrom::Start(area)).unwrap();
-            file.write_all(&[number; AREA]).unwrap();
+            file.write_all(&vec![number; AREA]).unwrap();
             file.rewind().unwrap();
             file.write_all(&headers_of(number)).unwrap();
             fs::remove_file(&log).unwrap();
@@ -330,7 +330,7 @@ mod tests {
             let copy = folder.take().unwrap();
             let bytes = fs::read(&copy.path).unwrap();
             let number = bytes[0];
-            let area = HEADERS as usize + (number as usize % 2) * AREA;
+            let area = HEADERS as usize + usize::from(number % 2) * AREA;
             assert!(bytes[..8].iter().all(|byte| *byte == number));
             assert!(bytes[area..area + AREA].iter().all(|byte| *byte == number));
             if let Ok(log) = fs::read(with_suffix(&copy.path, ".wal")) {

@@ -64,7 +64,7 @@ impl Scratch {
 fn remove_left(temporary: &Path) {
     let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
     let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
-    for folder in ours.map(|entry| entry.path()).filter(|path| is_left(path)) {
+    for folder in ours.map(|entry| entry.path()).filter(is_left) {
         if let Err(error) = fs::remove_dir_all(&folder) {
             tracing::warn!(folder = %folder.display(), %error, "a left copy cannot be removed");
         }
@@ -106,12 +106,14 @@ mod tests {
     #[test]
     fn folders_that_were_left_are_removed_and_others_stay() {
         let temporary = tempfile::tempdir().unwrap();
-        let old = std::time::SystemTime::now() - 2 * LEFT;
         let make = |name: &str| {
             let folder = temporary.path().join(name);
             fs::create_dir(&folder).unwrap();
             let lock = File::create(folder.join(LOCK)).unwrap();
-            File::open(&folder).unwrap().set_modified(old).unwrap();
+            File::open(&folder)
+                .unwrap()
+                .set_modified(std::time::UNIX_EPOCH)
+                .unwrap();
             (folder, lock)
         };
         let (left, _) = make("session-buddy-left");

@@ -223,7 +223,7 @@ impl Table {
         format!(
             "SELECT json_object('id', substr(CAST(p.id AS VARCHAR), 1, {ID_CHARS}), \
              'bytes', p.row_bytes, 'is_taken', {taken}, {names}\
-             'row', CASE WHEN p.row_bytes <= {MAX_ROW} THEN json_object({values}) END) \
+             'columns', CASE WHEN p.row_bytes <= {MAX_ROW} THEN json_object({values}) END) \
              FROM (SELECT t.*, {size} AS row_bytes FROM {path} t",
             names = self.names(all),
             values = values.collect::<Vec<_>>().join(", "),
