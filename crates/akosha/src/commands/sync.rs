@@ -98,9 +98,11 @@ fn push(context: &Context, request: &SyncRequest) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let kind = report.kind.unwrap_or(ErrorKind::Internal);
-    let exit = match Exit::of(kind) {
-        Exit::Failed if report.is_partial() => Exit::Partial,
-        exit => exit,
+    // Whatever stopped it, something was changed.
+    let exit = if report.is_partial() {
+        Exit::Partial
+    } else {
+        Exit::of(kind)
     };
     if output.is_json() {
         output.answer(&report)?;
