@@ -76,8 +76,9 @@ fn attempt_copy(from: &Path, folder: &Path) -> Result<Option<DatabaseCopy>, Data
         });
     }
     let to = folder.join("database.duckdb");
-    for log in LOGS {
-        let old = with_suffix(&to, log);
+    // What an earlier try left, which may be read-only as its source is.
+    for suffix in [""].into_iter().chain(LOGS) {
+        let old = with_suffix(&to, suffix);
         match fs::remove_file(&old) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(DatabaseError::io("replace", old)(error));

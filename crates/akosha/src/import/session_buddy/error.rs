@@ -125,8 +125,8 @@ impl DatabaseError {
                 format!("install it, {INSTALL}; or name it: `AKOSHA_DUCKDB=/path/to/duckdb`")
             }
             Self::BadCommand { .. } => format!(
-                "install DuckDB's command, {INSTALL}; `AKOSHA_DUCKDB` names one that is not on \
-                 the PATH"
+                "install DuckDB's command, {INSTALL}; or name it: \
+                 `AKOSHA_DUCKDB=/path/to/duckdb`"
             ),
             Self::NoDatabase { .. } | Self::NoTables { .. } => {
                 "name the folder in which Session-Buddy keeps its data: \
