@@ -20,8 +20,9 @@ const LEFT: Duration = Duration::from_mins(1);
 /// A folder that only its owner may enter, removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Scratch {
-    folder: TempDir,
+    // Closed first: not every system removes a file that is open.
     _lock: File,
+    folder: TempDir,
 }
 
 impl Scratch {
