@@ -394,12 +394,7 @@ impl Syncer {
         self.check_config()?;
         let config = &self.config.config;
         if config.cloud_bucket.is_empty() {
-            return Err(SyncError::Config {
-                message: "no vault is set".into(),
-                hint: "set `cloud_bucket`, for example to `file:///path/of/a/folder`: \
-                       `akosha config init`"
-                    .into(),
-            });
+            return Err(SyncError::no_bucket("no vault is set".into()));
         }
         Ok(CloudSync::new(store.clone(), config))
     }

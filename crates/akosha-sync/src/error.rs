@@ -103,6 +103,17 @@ impl SyncError {
         }
     }
 
+    /// Creates the error of a sync that needs a bucket where none is set.
+    pub(crate) fn no_bucket(message: String) -> Self {
+        Self::Config {
+            message,
+            hint: "set `cloud_bucket` in the configuration file, for example to \
+                   `file:///path/of/a/folder`; `akosha config show` names the file, `akosha config \
+                   init` writes one"
+                .into(),
+        }
+    }
+
     /// Creates the error of a vault that does not hold what was written to it.
     pub(crate) fn damaged(message: String) -> Self {
         Self::CloudUpload {

@@ -161,11 +161,7 @@ enum Allowed {
 
 fn allowed(config: &Config, request: &SyncRequest) -> Result<Vec<Allowed>, SyncError> {
     let bucket = !config.cloud_bucket.is_empty();
-    let no_bucket = |what: &str| SyncError::Config {
-        message: format!("{what}, and no bucket is set"),
-        hint: "set `cloud_bucket`, for example to `file:///path/of/a/folder`: `akosha config init`"
-            .into(),
-    };
+    let no_bucket = |what: &str| SyncError::no_bucket(format!("{what}, and no bucket is set"));
     let forced = match (request.method, config.force_method) {
         (MethodChoice::Cloud, _) | (MethodChoice::Auto, ForceMethod::Cloud) => Some(Allowed::Cloud),
         (MethodChoice::Http, _) | (MethodChoice::Auto, ForceMethod::Http) => Some(Allowed::Http),
