@@ -329,6 +329,9 @@ fn what_is_not_signed_by_somebody_trusted_is_set_aside() {
     assert_eq!(pulled["memories_added"], 1, "{pulled}");
     reader.set("require_signatures", "false");
     assert_eq!(reader.ok(&["pull"])["memories_added"], 1);
+    // What was read once is not looked at again.
+    reader.set("require_signatures", "true");
+    assert_eq!(reader.ok(&["pull"])["uploads_seen"], 0);
     // Nobody pushes what they would set aside themselves.
     let keyless = Home::new("keyless")
         .with_folder(vault.root())
@@ -396,25 +399,41 @@ fn without_a_key_nothing_is_synced_by_any_method() {
 }
 
 #[test]
-fn files_are_named_and_stay_here_in_an_encrypted_vault() {
+fn files_are_sealed_and_come_back_with_the_key_alone() {
+    let mut seed = Seed::new();
     let vault = Vault::new();
     let home = machine("laptop", &vault);
     let path = home.beside("private-notes.db");
-    fs::write(&path, "The text of a file\n".repeat(1000)).unwrap();
+    let mut bytes = "The text of a file\n".repeat(20_000).into_bytes();
+    bytes.extend((0..3 << 20).map(|_| seed.below(256) as u8));
+    fs::write(&path, &bytes).unwrap();
     let home = home.with("files", path.to_str().unwrap());
-    home.store("m", "A memory goes all the same");
-    let pushed = home.run(&["sync", "--json"]).json();
-    assert_eq!(pushed["memories_uploaded"], 1, "{pushed}");
-    assert_eq!(pushed["success"], false, "{pushed}");
-    assert!(
-        pushed["error"]
-            .as_str()
-            .unwrap()
-            .contains("private-notes.db"),
-        "{pushed}"
-    );
+    let pushed = home.ok(&["sync"]);
+    assert_eq!(pushed["files_uploaded"], json!(["private-notes.db"]));
     let mut needles = Needles(Vec::new());
     needles.bytes("the file's name", b"private-notes");
     needles.bytes("the file's text", b"The text of a file");
+    needles.bytes("the file's end", bytes.last_chunk::<64>().unwrap());
+    needles.text(&hex::encode(Sha256::digest(&bytes)));
     assert_eq!(needles.found_in(&vault), [""; 0]);
+
+    let fetch = |home: &Home, code: i32| {
+        let to = home.beside("back");
+        let arguments = ["files", "fetch", "private-notes.db", "--system", "laptop"];
+        let arguments = [&arguments[..], &["--to", to.to_str().unwrap()]].concat();
+        home.json(&arguments, code);
+        to.join("private-notes.db")
+    };
+    let reader = with_keys_of(&home, "reader", &vault);
+    assert!(fs::read(fetch(&reader, 0)).unwrap() == bytes);
+    let stranger = Home::new("stranger").with_folder(vault.root());
+    assert!(!fetch(&stranger, 2).exists());
+
+    // Under a new key nothing of the old upload is named.
+    let before = vault.files().len();
+    home.ok(&["key", "rotate"]);
+    let pushed = home.ok(&["sync"]);
+    assert_eq!(pushed["files_uploaded"], json!(["private-notes.db"]));
+    assert!(vault.files().len() > before + 2, "pieces are sealed anew");
+    assert!(fs::read(fetch(&home, 0)).unwrap() == bytes);
 }

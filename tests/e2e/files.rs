@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, S3, Seed, Vault, wait};
+use crate::support::{Home, S3, Seed, Server, Vault, wait};
 
 /// Returns bytes that do not compress.
 fn random(seed: &mut Seed, length: usize) -> Vec<u8> {
@@ -275,4 +275,63 @@ fn settings_of_compression_may_change_between_syncs() {
             "{key} = {value}"
         );
     }
+}
+
+#[test]
+fn a_vault_that_lost_everything_gets_everything_again() {
+    let vault = Vault::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one.db"), folder.path().join("two.db"));
+    fs::write(&one, "one").unwrap();
+    fs::write(&two, "two").unwrap();
+    let home = machine(&vault, &[&one, &two]);
+    home.store("m", "a memory");
+    home.ok(&["sync"]);
+    fs::remove_dir_all(vault.root()).unwrap();
+    // Nothing but a file changes.
+    fs::write(&one, "one, changed").unwrap();
+    let synced = home.ok(&["sync"]);
+    assert_eq!(synced["memories_uploaded"], 1, "{synced}");
+    assert_eq!(synced["files_uploaded"], json!(["one.db", "two.db"]));
+    let reader = Home::new("reader").with_folder(vault.root());
+    assert_eq!(reader.ok(&["pull"])["memories_added"], 1);
+    // A piece alone is lost.
+    let piece = vault
+        .files()
+        .into_keys()
+        .find(|path| path.to_str().unwrap().contains("/chunks/"));
+    fs::remove_file(piece.unwrap()).unwrap();
+    fs::write(&one, "one, changed again").unwrap();
+    fs::write(&two, "two, changed").unwrap();
+    home.ok(&["sync"]);
+    for (name, path) in [("one.db", &one), ("two.db", &two)] {
+        let to = home.beside("back");
+        home.ok(&["files", "fetch", name, "--to", to.to_str().unwrap()]);
+        assert_eq!(fs::read(to.join(name)).unwrap(), fs::read(path).unwrap());
+    }
+}
+
+#[test]
+fn files_wait_for_the_vault_and_the_sync_says_so() {
+    let server = Server::start("server");
+    let vault = Vault::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.db");
+    fs::write(&path, "content").unwrap();
+    // A file stands where the vault's folder would be.
+    fs::write(vault.root(), "no folder").unwrap();
+    let home = machine(&vault, &[&path]).with("akosha_url", server.url());
+    home.store("m", "a memory");
+    let synced = home.json(&["sync"], 3);
+    assert_eq!(synced["memories_uploaded"], 1, "{synced}");
+    assert_eq!(synced["success"], false, "{synced}");
+    assert!(
+        synced["error"].as_str().unwrap().contains("notes.db"),
+        "{synced}"
+    );
+    let again = home.json(&["sync"], 3);
+    assert_eq!(again["success"], false, "{again}");
+    fs::remove_file(vault.root()).unwrap();
+    let synced = home.ok(&["sync"]);
+    assert_eq!(synced["files_uploaded"], json!(["notes.db"]), "{synced}");
 }

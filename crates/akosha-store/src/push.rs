@@ -174,7 +174,7 @@ impl Store {
                     is_whole.then_some(now)
                 ],
             )?;
-            Ok(())
+            forget_files(db, target, system_id)
         })
     }
 
@@ -231,6 +231,9 @@ impl Store {
                     keeps_cursor
                 ],
             )?;
+            if !keeps_cursor {
+                forget_files(db, target, system_id)?;
+            }
             let newest = PushIntent {
                 upload_id: upload_id.clone(),
                 to_seq: state(db, target, system_id)?.acked_seq,
@@ -249,9 +252,40 @@ impl Store {
                  intent_at = NULL WHERE target = ?1 AND system_id = ?2",
                 [target.as_str(), system_id.as_str()],
             )?;
+            forget_files(db, target, system_id)
+        })
+    }
+
+    /// Records that `target` has lost changes of `system_id` after `seq`: they count as not
+    /// acknowledged.
+    pub fn rewind_push(
+        &self,
+        target: &Target,
+        system_id: &SystemId,
+        seq: i64,
+    ) -> Result<(), StoreError> {
+        self.write_claimed(|db| {
+            db.execute(
+                "UPDATE pushes SET acked_seq = min(acked_seq, ?3) \
+                 WHERE target = ?1 AND system_id = ?2",
+                params![target.as_str(), system_id.as_str(), seq],
+            )?;
             Ok(())
         })
     }
+}
+
+/// Records that a target may have lost the files, too.
+fn forget_files(
+    db: &Transaction<'_>,
+    target: &Target,
+    system_id: &SystemId,
+) -> Result<(), StoreError> {
+    db.execute(
+        "DELETE FROM pushed_files WHERE target = ?1 AND system_id = ?2",
+        [target.as_str(), system_id.as_str()],
+    )?;
+    Ok(())
 }
 
 /// Notes an upload as begun here, and forgets those of long ago.

@@ -20,6 +20,7 @@ mod files;
 mod publication;
 mod upload;
 
+use files::Plan;
 use publication::Publication;
 use upload::Upload;
 
@@ -174,6 +175,14 @@ impl SyncMethod for CloudSync {
         Ok(plan.has_changes() || !plan.failures().is_empty())
     }
 
+    async fn pending_files(&self, request: &SyncRequest) -> Vec<String> {
+        let Ok(vault) = self.vault() else {
+            return Vec::new();
+        };
+        let plan = self.plan_files(&Self::target(vault), request).await;
+        plan.map(Plan::names).unwrap_or_default()
+    }
+
     async fn is_available(&self) -> Availability {
         match self.vault() {
             Ok(vault) => vault.availability().await,
@@ -211,18 +220,26 @@ impl CloudSync {
         let vault = self.vault()?;
         let target = Self::target(vault);
         self.keys().await?.check_push()?;
+        let has_files = self.plan_files(&target, request).await?.has_changes();
         let mut result = Ok(());
+        let mut takes_files = true;
         for system_id in dispute::systems(&self.store).await? {
             // A conflict over one id does not keep the others from being synced.
-            let mut pushed = self.push(&system_id, trigger, progress, report).await;
+            let is_own = system_id == *self.store.system_id();
+            let looks = is_own && has_files;
+            let mut pushed = self
+                .push(&system_id, looks, trigger, progress, report)
+                .await;
             if let Err(conflict @ SyncError::Conflict { .. }) = pushed {
                 pushed = self.give_way(&system_id, conflict, report).await;
             }
             dispute::record(&self.store, &target, &system_id, &pushed).await?;
+            takes_files &= pushed.is_ok() || !is_own;
             result = result.and(pushed);
         }
-        if result.is_ok() {
-            result = self.push_files(request, trigger, progress, report).await;
+        if takes_files {
+            let pushed = self.push_files(request, trigger, progress, report).await;
+            result = result.and(pushed);
         }
         self.keep_warnings(target, report).await?;
         result
@@ -266,10 +283,12 @@ impl CloudSync {
     }
 
     /// Pushes what the vault lacks of one system: finishes the upload that was begun before, if
-    /// any, then makes new ones until nothing is left.
+    /// any, then makes new ones until nothing is left. With `looks` it looks at the vault although
+    /// nothing is left: something else is to be written there.
     async fn push(
         &self,
         system_id: &SystemId,
+        mut looks: bool,
         trigger: Trigger,
         progress: &dyn Progress,
         report: &mut MethodReport,
@@ -294,7 +313,8 @@ impl CloudSync {
             .await
         };
         let (mut state, mut unsynced) = read_state().await?;
-        while unsynced.changes > 0 || state.intent.is_some() {
+        while unsynced.changes > 0 || state.intent.is_some() || looks {
+            looks = false;
             let current = vault.read_head(system_id).await?;
             if let Some(CurrentHead { head, .. }) = &current
                 && !is_expected(head, &state, self.store.writer_id())
@@ -302,7 +322,8 @@ impl CloudSync {
                 if !publication.resume(head).await? {
                     return Err(self.conflict(head, &state));
                 }
-            } else if current.is_none() && state.acked_seq > 0 && state.intent.is_none() {
+            } else if current.is_none() && state.last_upload_id.is_some() && state.intent.is_none()
+            {
                 // A vault without a head has lost its uploads: everything is sent again.
                 let (target, system_id) = (target.clone(), system_id.clone());
                 on_disk(&self.store, move |store| {
@@ -311,7 +332,7 @@ impl CloudSync {
                 .await?;
             } else if let Some(intent) = &state.intent {
                 publication.finish(intent, current, report).await?;
-            } else {
+            } else if unsynced.changes > 0 {
                 let upload = Upload {
                     store: &self.store,
                     vault,

@@ -340,10 +340,15 @@ impl Syncer {
                 ..ProgressState::default()
             });
         };
+        let keys = cloud.keys().await?;
+        let key = manifest.encryption();
+        let sealer = key.and_then(|key_id| keys.find(key_id));
+        let coding = files::Coding::new(system_id, sealer);
         let to = files::Destination { folder, replace };
         files::fetch(
             cloud.vault().map_err(SyncError::from)?,
             &manifest,
+            &coding,
             name,
             to,
             &done,
@@ -426,15 +431,17 @@ fn fill(report: &mut SyncReport, outcome: HybridOutcome) {
     report.fallback_from = errors.first().map(SyncError::method);
     report.errors = errors.iter().map(entry).collect();
     report.success = sent.refused.is_empty() && sent.files_failed.is_empty();
+    report.lacks_files_alone = !sent.files_failed.is_empty() && sent.refused.is_empty();
     if let Some(first) = sent.files_failed.first() {
-        report.error = Some(format!("[{method}] {first}"));
-        let failed = sent.files_failed.iter().map(|error| MethodError {
-            method,
-            error: error.clone(),
+        report.error = Some(format!("[files] {}", first.message));
+        let failed = sent.files_failed.iter().map(|failure| MethodError {
+            method: "files",
+            error: failure.message.clone(),
         });
         report.errors.extend(failed);
-        // Time heals a file that is busy; the others are for a person to correct.
-        report.kind = Some(ErrorKind::Unavailable);
+        // It is tried again by itself where time heals one of them.
+        let kinds = || sent.files_failed.iter().map(|failure| failure.kind);
+        report.kind = kinds().find(|kind| kind.is_retryable()).or(kinds().next());
         report.hint = Some(
             "everything else is synced; correct `files`, or repeat it later: `akosha sync`".into(),
         );

@@ -1,12 +1,13 @@
 //! Orders the sync methods: cloud, then HTTP.
 
+use akosha_core::ErrorKind;
 use akosha_core::config::{Config, ForceMethod};
 use akosha_store::{Store, Trigger};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Availability, CloudSync, HttpSync, MethodChoice, MethodReport, Progress, SyncError, SyncMethod,
-    SyncRequest,
+    Availability, CloudSync, FileFailure, HttpSync, MethodChoice, MethodReport, Progress,
+    SyncError, SyncMethod, SyncRequest,
 };
 
 /// Tries the allowed methods in their order until one brings everything.
@@ -65,6 +66,7 @@ impl HybridSync {
                 Ok(true) => {}
                 Ok(false) => {
                     outcome.done = Some(method.name());
+                    self.name_files_left(&mut outcome, request).await;
                     return outcome;
                 }
                 Err(error) => {
@@ -86,6 +88,7 @@ impl HybridSync {
             }
             let report = method.sync(request, trigger, progress, cancel).await;
             if outcome.ends_with(method.name(), report) {
+                self.name_files_left(&mut outcome, request).await;
                 return outcome;
             }
         }
@@ -96,10 +99,26 @@ impl HybridSync {
                 .errors
                 .retain(|error| error.method() != method.name());
             if outcome.ends_with(method.name(), report) {
+                self.name_files_left(&mut outcome, request).await;
                 return outcome;
             }
         }
         outcome
+    }
+
+    /// Names the files that another method than the one that is done has to send.
+    async fn name_files_left(&self, outcome: &mut HybridOutcome, request: &SyncRequest) {
+        let Some(done) = outcome.done else {
+            return;
+        };
+        for method in self.methods.iter().filter(|method| method.name() != done) {
+            for name in method.pending_files(request).await {
+                outcome.report.files_failed.push(FileFailure {
+                    message: format!("`{name}` waits for the vault: files go nowhere else"),
+                    kind: ErrorKind::Unavailable,
+                });
+            }
+        }
     }
 }
 

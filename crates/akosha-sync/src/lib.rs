@@ -32,8 +32,8 @@ pub use error::SyncError;
 pub use http::HttpSync;
 pub use hybrid::{HybridOutcome, HybridSync};
 pub use method::{
-    Availability, MethodChoice, MethodError, MethodReport, NoProgress, Progress, ProgressState,
-    SyncMethod, SyncReport, SyncRequest,
+    Availability, FileFailure, MethodChoice, MethodError, MethodReport, NoProgress, Progress,
+    ProgressState, SyncMethod, SyncReport, SyncRequest,
 };
 pub use pull::{PullReport, QuarantinedUpload};
 pub use status::{

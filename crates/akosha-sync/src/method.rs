@@ -47,6 +47,15 @@ impl Default for SyncRequest {
     }
 }
 
+/// A file that was not sent while others were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFailure {
+    /// What happened, to which file.
+    pub message: String,
+    /// Its class.
+    pub kind: ErrorKind,
+}
+
 /// What one method did.
 #[derive(Debug, Default)]
 pub struct MethodReport {
@@ -57,7 +66,7 @@ pub struct MethodReport {
     /// Names of files that were sent.
     pub files_uploaded: Vec<String>,
     /// Why others were left for the next sync.
-    pub files_failed: Vec<String>,
+    pub files_failed: Vec<FileFailure>,
     /// Bytes sent.
     pub bytes_transferred: u64,
     /// Bytes that the target had already.
@@ -130,6 +139,12 @@ pub trait SyncMethod: Send + Sync {
     /// alone.
     async fn has_pending(&self, request: &SyncRequest) -> Result<bool, SyncError>;
 
+    /// Returns the names of files that this method has to send and no other one can. Looks at them
+    /// alone, not into them.
+    async fn pending_files(&self, _request: &SyncRequest) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns whether a sync could work now. Takes at most 1 s and never blocks the runtime.
     async fn is_available(&self) -> Availability;
 
@@ -181,12 +196,16 @@ pub struct SyncReport {
     /// The class of the error.
     #[serde(skip)]
     pub kind: Option<ErrorKind>,
+    /// Whether all memories are synced and only files are not.
+    #[serde(skip)]
+    pub lacks_files_alone: bool,
 }
 
 impl SyncReport {
     /// Returns whether some of it arrived and some did not.
     pub fn is_partial(&self) -> bool {
-        !self.success && (self.memories_uploaded > 0 || !self.files_uploaded.is_empty())
+        let has_sent = self.memories_uploaded > 0 || !self.files_uploaded.is_empty();
+        !self.success && (has_sent || self.lacks_files_alone)
     }
 
     /// Sets how long it took.

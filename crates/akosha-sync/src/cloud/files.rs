@@ -4,33 +4,37 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use akosha_core::config::{Compression, Config, Encryption};
+use akosha_core::config::{Compression, Config};
 use akosha_core::{SystemId, UploadId};
 use akosha_store::{PushIntent, PushState, PushedFile, Store, Target, Trigger};
 
 use super::publication::Publication;
 use super::{CloudSync, is_expected};
-use crate::crypt::VaultKeys;
+use crate::crypt::{KeyId, Sealer, VaultKeys};
 use crate::disk::on_disk;
 use crate::files::{
-    FileError, FileSource, Group, SendError, Sender, Sent, Snapshot, StoredPieces, signature,
-    sources,
+    Coding, FileError, FileSource, Group, SendError, Sender, Sent, Snapshot, StoredPieces,
+    signature, sources,
 };
 use crate::manifest::{CompressionFormat, FileEntry, ManifestDraft};
 use crate::vault::{CurrentHead, Vault};
-use crate::{MethodReport, Progress, ProgressState, SyncError, SyncRequest};
+use crate::{FileFailure, MethodReport, Progress, ProgressState, SyncError, SyncRequest};
+
+/// Longest name of a file in an encrypted vault, so that the sealed name of its longest log is one
+/// of at most 255 characters.
+const SEALED_NAME: usize = 110;
 
 /// What is to be done about the files of this node.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// Files that have changed since they were pushed.
     changed: Vec<FileSource>,
+    /// The others.
+    unchanged: Vec<FileSource>,
     /// What the target has of the configured files.
     pushed: HashMap<String, Group>,
     /// Why others cannot be pushed.
     failed: Vec<FileError>,
-    /// Files that would go into an encrypted vault as they are.
-    exposed: Vec<String>,
 }
 
 impl Plan {
@@ -41,6 +45,7 @@ impl Plan {
         target: &Target,
         system_id: &SystemId,
         request: &SyncRequest,
+        key: Option<KeyId>,
     ) -> Result<Self, SyncError> {
         let (wanted, failed) = sources(config, request);
         let rows = store.pushed_files(target, system_id)?;
@@ -55,13 +60,12 @@ impl Plan {
             ..Self::default()
         };
         for source in wanted {
-            if config.encryption == Encryption::On {
-                plan.exposed.push(source.name);
-                continue;
-            }
             let before = plan.pushed.get(&source.name).map(|group| &*group.signature);
             match signature(&source) {
-                Ok(now) if before == Some(&now) => {}
+                _ if key.is_some() && source.name.len() > SEALED_NAME => {
+                    plan.failed.push(FileError::Name { path: source.path });
+                }
+                Ok(now) if before == Some(&Group::sign(key, &now)) => plan.unchanged.push(source),
                 Ok(_) => plan.changed.push(source),
                 Err(error) => plan.failed.push(error),
             }
@@ -74,13 +78,21 @@ impl Plan {
         !self.changed.is_empty()
     }
 
+    /// Returns the names of the files that have changed.
+    pub(super) fn names(self) -> Vec<String> {
+        self.changed.into_iter().map(|source| source.name).collect()
+    }
+
     /// Returns why some files cannot be pushed.
-    pub(super) fn failures(&self) -> Vec<String> {
-        let failed = self.failed.iter().map(ToString::to_string);
-        let exposed = self.exposed.iter().map(|name| {
-            format!("`{name}` is not synced: `encryption` is on, which covers memories alone yet")
-        });
-        failed.chain(exposed).collect()
+    pub(super) fn failures(&self) -> Vec<FileFailure> {
+        self.failed.iter().map(failure).collect()
+    }
+}
+
+fn failure(error: &FileError) -> FileFailure {
+    FileFailure {
+        message: error.to_string(),
+        kind: error.kind(),
     }
 }
 
@@ -93,8 +105,9 @@ impl CloudSync {
     ) -> Result<Plan, SyncError> {
         let (store, config) = (self.store.clone(), Arc::clone(&self.config));
         let (target, request) = (target.clone(), request.clone());
+        let key = self.keys().await?.to_encrypt().map(Sealer::key_id);
         tokio::task::spawn_blocking(move || {
-            Plan::make(&store, &config, &target, store.system_id(), &request)
+            Plan::make(&store, &config, &target, store.system_id(), &request, key)
         })
         .await
         .map_err(|error| SyncError::of_join(&error))?
@@ -124,22 +137,13 @@ impl CloudSync {
             return Ok(());
         }
         let system_id = self.store.system_id();
-        let mut state = self.push_state(&target).await?;
+        let state = self.push_state(&target).await?;
         let current = vault.read_head(system_id).await?;
+        // The push of the memories has just found it as it is to be.
         if let Some(CurrentHead { head, .. }) = &current
             && !is_expected(head, &state, self.store.writer_id())
         {
-            let publication = Publication {
-                store: &self.store,
-                vault,
-                keys: self.keys().await?,
-                target: &target,
-                system_id,
-            };
-            if !publication.resume(head).await? {
-                return Err(self.conflict(head, &state));
-            }
-            state = self.push_state(&target).await?;
+            return Err(self.conflict(head, &state));
         }
         let push = FilesPush {
             store: &self.store,
@@ -189,10 +193,14 @@ impl FilesPush<'_> {
         let chunks = known.flat_map(|file| file.chunks.iter().copied());
         let stored = StoredPieces::of(self.vault, self.system_id, chunks).await?;
         let mut groups = plan.pushed;
-        // What the vault has lost is not listed again as if it were there.
-        groups.retain(|_, group| stored.missing(&group.entries).is_none());
+        let mut files = plan.changed;
+        // What the vault has lost is sent again, and not listed as if it were there.
+        let key = self.keys.to_encrypt().map(Sealer::key_id);
+        groups.retain(|_, group| group.is_under(key) && stored.missing(&group.entries).is_none());
+        let lost = plan.unchanged.into_iter();
+        files.extend(lost.filter(|source| !groups.contains_key(&source.name)));
         let mut changed = Vec::new();
-        for (source, group) in self.send(plan.changed, stored, report).await? {
+        for (source, group) in self.send(files, stored, report).await? {
             let before = groups.insert(source.name.clone(), group);
             let now = groups.get(&source.name);
             let is_same = before
@@ -256,6 +264,7 @@ impl FilesPush<'_> {
         let sender = Sender::new(
             self.vault,
             self.system_id,
+            Coding::new(self.system_id, self.keys.to_encrypt()),
             u64::from(self.config.chunk_size_mb) << 20,
             self.compression(),
             self.config.enable_deduplication,
@@ -267,7 +276,7 @@ impl FilesPush<'_> {
         for source in files {
             match self.send_one(&source, &sender).await {
                 Ok(group) => sent.push((source, group)),
-                Err(SendError::File(error)) => report.files_failed.push(error.to_string()),
+                Err(SendError::File(error)) => report.files_failed.push(failure(&error)),
                 Err(SendError::Sync(error)) => {
                     result = Err(error);
                     break;
@@ -291,7 +300,10 @@ impl FilesPush<'_> {
         }
         Ok(Group {
             name: source.name.clone(),
-            signature: snapshot.signature.clone(),
+            signature: Group::sign(
+                self.keys.to_encrypt().map(Sealer::key_id),
+                &snapshot.signature,
+            ),
             entries,
         })
     }

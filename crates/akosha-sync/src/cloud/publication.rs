@@ -71,7 +71,7 @@ impl Publication<'_> {
         report: &mut MethodReport,
     ) -> Result<(), SyncError> {
         let rows = manifest.conversation_count();
-        let files: Vec<PushedFile> = Group::all_of(manifest.files())
+        let files: Vec<PushedFile> = Group::all_of(manifest.files(), manifest.encryption())
             .iter()
             .map(|group| group.row(&intent.upload_id))
             .collect();

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use fastcdc::v2020::{self, StreamCDC};
+use fastcdc::v2020::{self, Normalization, StreamCDC};
 
 /// Sizes of pieces in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,15 @@ impl Sizes {
     }
 }
 
-/// Returns the pieces of what `input` reads, in order. The same content gives the same pieces.
-pub(super) fn pieces<R: Read>(input: R, sizes: Sizes) -> impl Iterator<Item = io::Result<Vec<u8>>> {
-    StreamCDC::new(input, sizes.least, sizes.usual, sizes.most)
+/// Returns the pieces of what `input` reads, in order. The same content and seed give the same
+/// pieces.
+pub(super) fn pieces<R: Read>(
+    input: R,
+    sizes: Sizes,
+    seed: u64,
+) -> impl Iterator<Item = io::Result<Vec<u8>>> {
+    let Sizes { least, usual, most } = sizes;
+    StreamCDC::with_level_and_seed(input, least, usual, most, Normalization::Level1, seed)
         .map(|piece| piece.map(|piece| piece.data).map_err(io::Error::from))
 }
 
@@ -66,7 +72,7 @@ mod tests {
     }
 
     fn cut(bytes: &[u8], sizes: Sizes) -> Vec<Vec<u8>> {
-        pieces(bytes, sizes).map(Result::unwrap).collect()
+        pieces(bytes, sizes, 0).map(Result::unwrap).collect()
     }
 
     #[test]

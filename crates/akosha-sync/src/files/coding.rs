@@ -1,18 +1,91 @@
-//! Compresses pieces of files and unpacks them again within bounds.
+//! What lies between a piece of a file and its object: compression, and encryption where the
+//! vault is encrypted. Unpacking stays within what the manifest says.
 
 use std::io::{self, Read, Write};
 
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
+use akosha_core::SystemId;
+
 use crate::ContentHash;
+use crate::crypt::{Kind, Sealer};
 use crate::manifest::{ChunkEntry, CompressionFormat};
 
 /// Level of zstd: its default. Higher ones take far longer for a few percent.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Returns a piece as its object holds it. Blocks for as long as compression takes.
-pub(super) fn encode(piece: Vec<u8>, format: Option<CompressionFormat>) -> io::Result<Vec<u8>> {
+/// How the pieces of one system are named and stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Coding {
+    system_id: SystemId,
+    sealer: Option<Sealer>,
+}
+
+impl Coding {
+    /// Creates the coding of a system; with a `sealer` names are keyed and objects are sealed.
+    pub(crate) fn new(system_id: &SystemId, sealer: Option<&Sealer>) -> Self {
+        Self {
+            system_id: system_id.clone(),
+            sealer: sealer.cloned(),
+        }
+    }
+
+    /// Returns what stands in the vault for content of this hash.
+    pub(super) fn name_of(&self, sha256: ContentHash) -> ContentHash {
+        let sealer = self.sealer.as_ref();
+        sealer.map_or(sha256, |sealer| sealer.name_of(&sha256))
+    }
+
+    /// Returns the seed of the cuts: boundaries would otherwise tell known content.
+    pub(super) fn seed(&self) -> u64 {
+        self.sealer.as_ref().map_or(0, Sealer::chunker_seed)
+    }
+
+    /// Returns a piece as its object holds it. Blocks for as long as that takes.
+    pub(super) fn encode(
+        &self,
+        piece: Vec<u8>,
+        format: Option<CompressionFormat>,
+    ) -> io::Result<Vec<u8>> {
+        let packed = pack(piece, format)?;
+        let Some(sealer) = &self.sealer else {
+            return Ok(packed);
+        };
+        sealer
+            .seal(Kind::Chunk, &self.system_id, &packed)
+            .map_err(io::Error::other)
+    }
+
+    /// Returns a piece from its object, after its size and hash are found right. No more is
+    /// unpacked than the entry says. Blocks.
+    ///
+    /// # Errors
+    /// Says in words what differs.
+    pub(crate) fn decode(&self, object: &[u8], entry: &ChunkEntry) -> Result<Vec<u8>, String> {
+        if object.len() as u64 != entry.stored_bytes {
+            return Err(format!(
+                "its object has {} bytes, expected {}",
+                object.len(),
+                entry.stored_bytes
+            ));
+        }
+        let piece = match &self.sealer {
+            None => unpack(object, entry)?,
+            Some(sealer) => {
+                let opened = sealer.open(Kind::Chunk, &self.system_id, object.to_vec());
+                unpack(&opened.map_err(|error| error.to_string())?, entry)?
+            }
+        };
+        let name = self.name_of(ContentHash::of(&piece));
+        if name != entry.sha256 {
+            return Err(format!("its content is that of `{name}`"));
+        }
+        Ok(piece)
+    }
+}
+
+fn pack(piece: Vec<u8>, format: Option<CompressionFormat>) -> io::Result<Vec<u8>> {
     match format {
         None => Ok(piece),
         Some(CompressionFormat::Zstd) => zstd::bulk::compress(&piece, ZSTD_LEVEL),
@@ -25,19 +98,8 @@ pub(super) fn encode(piece: Vec<u8>, format: Option<CompressionFormat>) -> io::R
     }
 }
 
-/// Returns a piece from its object, after its size and hash are found right. No more is unpacked
-/// than the entry says. Blocks.
-///
-/// # Errors
-/// Says in words what differs.
-pub(super) fn decode(object: &[u8], entry: &ChunkEntry) -> Result<Vec<u8>, String> {
-    if object.len() as u64 != entry.stored_bytes {
-        return Err(format!(
-            "its object has {} bytes, expected {}",
-            object.len(),
-            entry.stored_bytes
-        ));
-    }
+/// Unpacks a piece to the size that is expected.
+fn unpack(object: &[u8], entry: &ChunkEntry) -> Result<Vec<u8>, String> {
     let unpacked = match entry.compression {
         None => Ok(object.to_vec()),
         Some(CompressionFormat::Zstd) => {
@@ -56,10 +118,6 @@ pub(super) fn decode(object: &[u8], entry: &ChunkEntry) -> Result<Vec<u8>, Strin
             piece.len(),
             entry.size_bytes
         ));
-    }
-    let sha256 = ContentHash::of(&piece);
-    if sha256 != entry.sha256 {
-        return Err(format!("its SHA-256 is {sha256}"));
     }
     Ok(piece)
 }
@@ -82,15 +140,35 @@ fn unsupported() -> io::Error {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use zeroize::Zeroizing;
 
-    fn entry(piece: &[u8], object: &[u8], compression: Option<CompressionFormat>) -> ChunkEntry {
+    use super::*;
+    use crate::crypt::MasterKey;
+
+    fn pairs() -> impl Iterator<Item = (Coding, Option<CompressionFormat>)> {
+        let pair = |coding: Coding| FORMATS.map(|format| (coding.clone(), format));
+        codings().into_iter().flat_map(pair)
+    }
+
+    fn entry(
+        coding: &Coding,
+        piece: &[u8],
+        object: &[u8],
+        compression: Option<CompressionFormat>,
+    ) -> ChunkEntry {
         ChunkEntry {
-            sha256: ContentHash::of(piece),
+            sha256: coding.name_of(ContentHash::of(piece)),
             size_bytes: piece.len() as u64,
             stored_bytes: object.len() as u64,
             compression,
         }
+    }
+
+    /// Returns the codings of a plain and of an encrypted vault.
+    fn codings() -> [Coding; 2] {
+        let sealer = Sealer::new(&MasterKey::from_bytes(Zeroizing::new([7; 32]))).unwrap();
+        let system_id: SystemId = "laptop".parse().unwrap();
+        [None, Some(&sealer)].map(|sealer| Coding::new(&system_id, sealer))
     }
 
     const FORMATS: [Option<CompressionFormat>; 3] = [
@@ -102,10 +180,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(piece in prop::collection::vec(any::<u8>(), 1..4000)) {
-            for format in FORMATS {
-                let object = encode(piece.clone(), format).unwrap();
-                let entry = entry(&piece, &object, format);
-                prop_assert_eq!(decode(&object, &entry), Ok(piece.clone()));
+            for (coding, format) in pairs() {
+                let object = coding.encode(piece.clone(), format).unwrap();
+                let entry = entry(&coding, &piece, &object, format);
+                prop_assert_eq!(coding.decode(&object, &entry), Ok(piece.clone()));
             }
         }
 
@@ -115,38 +193,43 @@ mod tests {
             at: prop::sample::Index,
             bit in 0_u8..8,
         ) {
-            for format in FORMATS {
-                let mut object = encode(piece.clone(), format).unwrap();
-                let entry = entry(&piece, &object, format);
+            for (coding, format) in pairs() {
+                let mut object = coding.encode(piece.clone(), format).unwrap();
+                let entry = entry(&coding, &piece, &object, format);
                 let at = at.index(object.len());
                 object[at] ^= 1 << bit;
-                // A bit of a header that says nothing of the content may be any.
-                if let Ok(found) = decode(&object, &entry) {
+                // A bit of a header that says nothing of the content may be any, unless sealed.
+                if let Ok(found) = coding.decode(&object, &entry) {
                     prop_assert_eq!(&found, &piece);
+                    prop_assert!(coding.sealer.is_none());
                 }
             }
         }
 
         #[test]
         fn no_object_makes_the_reader_panic(object in prop::collection::vec(any::<u8>(), 0..600)) {
-            for format in FORMATS {
-                let _ = decode(&object, &entry(b"x", &object, format));
+            for (coding, format) in pairs() {
+                let _ = coding.decode(&object, &entry(&coding, b"x", &object, format));
             }
         }
     }
 
     #[test]
     fn no_more_is_unpacked_than_said() {
-        let bomb = encode(vec![0; 64 << 20], Some(CompressionFormat::Zstd)).unwrap();
-        let mut entry = entry(&[0; 1000], &bomb, Some(CompressionFormat::Zstd));
+        let [coding, _] = codings();
+        let zstd = Some(CompressionFormat::Zstd);
+        let bomb = coding.encode(vec![0; 64 << 20], zstd).unwrap();
+        let mut entry = entry(&coding, &[0; 1000], &bomb, zstd);
         assert!(
-            decode(&bomb, &entry)
+            coding
+                .decode(&bomb, &entry)
                 .unwrap_err()
                 .contains("1001 bytes or more")
         );
         entry.stored_bytes += 1;
         assert!(
-            decode(&bomb, &entry)
+            coding
+                .decode(&bomb, &entry)
                 .unwrap_err()
                 .contains("its object has")
         );

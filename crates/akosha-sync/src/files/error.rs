@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use akosha_core::ErrorKind;
+
 /// Why a file is not synced or not brought back.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -35,6 +37,15 @@ pub enum FileError {
         first: PathBuf,
         /// The other one.
         second: PathBuf,
+    },
+    /// It is beyond what one upload may hold.
+    #[error(
+        "`{}` is too large: with it an upload would hold over 100 GB, or over 250,000 pieces",
+        .path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
     },
     /// Somebody writes it all the time.
     #[error("`{}` keeps changing while it is copied; it is left for the next sync", .path.display())]
@@ -69,6 +80,21 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// Returns what the caller has to do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Busy { .. } => ErrorKind::Unavailable,
+            Self::Missing { .. }
+            | Self::NotAFile { .. }
+            | Self::Name { .. }
+            | Self::SameName { .. }
+            | Self::TooLarge { .. } => ErrorKind::Config,
+            Self::Io { .. } => ErrorKind::Storage,
+            Self::NotStored { .. } => ErrorKind::NotFound,
+            Self::Damaged { .. } => ErrorKind::Data,
+        }
+    }
+
     /// Returns a mapping of an error of the operating system.
     pub(crate) fn io(
         operation: &'static str,

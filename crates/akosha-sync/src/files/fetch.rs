@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::mpsc;
 
-use super::coding::decode;
+use super::coding::Coding;
 use super::{FileError, log_suffixes};
 use crate::manifest::{ChunkEntry, FileEntry, Manifest};
 use crate::vault::{Vault, VaultKey};
@@ -23,6 +23,9 @@ use crate::{ContentHash, SyncError};
 
 /// Pieces that are on their way at once.
 const AT_ONCE: usize = 4;
+
+/// Bytes of pieces, before compression, beyond which one at a time is brought.
+const IN_FLIGHT: u64 = 32 << 20;
 
 /// A file as an upload holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -104,6 +107,7 @@ pub(crate) struct Destination<'a> {
 pub(crate) async fn fetch(
     vault: &Vault,
     manifest: &Manifest,
+    coding: &Coding,
     name: &str,
     to: Destination<'_>,
     done: &(dyn Fn(u64) + Send + Sync),
@@ -116,7 +120,7 @@ pub(crate) async fn fetch(
         let path = to.folder.join(&part);
         let entry = manifest.files().iter().find(|file| file.name == part);
         let outcome = match entry {
-            Some(entry) => compare(&path, entry).await?,
+            Some(entry) => compare(&path, entry, coding).await?,
             None if suffix.is_empty() => return Err(FileError::NotStored { name: part }.into()),
             None if exists(&path).await? => {
                 stale.push(path.clone());
@@ -140,15 +144,16 @@ pub(crate) async fn fetch(
     }
     let mut arrived = Vec::new();
     for (entry, path) in wanted {
-        let temporary = download(vault, manifest.system_id(), entry, to.folder, done).await?;
+        let from = (vault, manifest.system_id());
+        let temporary = download(from, entry, coding, to.folder, done).await?;
         arrived.push((temporary, path));
     }
-    // Logs first: a database without its log lacks rows, a log without its database is ignored.
+    // Logs first: a database without its log lacks rows, a log without its database does nothing.
     arrived.reverse();
-    let replace = to.replace;
+    let (replace, removed) = (to.replace, stale.clone());
     blocking(move || place(arrived, stale, replace)).await?;
     for file in &mut fetched {
-        if file.outcome == FetchOutcome::Differs && file.size_bytes == 0 {
+        if removed.contains(&file.path) {
             file.outcome = FetchOutcome::Removed;
         } else if file.outcome != FetchOutcome::Unchanged {
             file.outcome = FetchOutcome::Fetched;
@@ -165,6 +170,16 @@ fn place(
 ) -> Result<(), FileError> {
     for path in stale {
         std::fs::remove_file(&path).map_err(FileError::io("remove", &path))?;
+    }
+    // The old database goes before the new log comes: whoever dies in between must not leave the
+    // one beside the other.
+    if let Some((_, path)) = arrived.last().filter(|_| replace && arrived.len() > 1) {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(FileError::io("replace", path)(error));
+            }
+            _ => {}
+        }
     }
     for (temporary, path) in arrived {
         let persisted = if replace {
@@ -188,8 +203,13 @@ async fn exists(path: &Path) -> Result<bool, FetchError> {
 }
 
 /// Returns what lies at `path`, as the outcome where nothing is done about it.
-async fn compare(path: &Path, file: &FileEntry) -> Result<FetchOutcome, FetchError> {
+async fn compare(
+    path: &Path,
+    file: &FileEntry,
+    coding: &Coding,
+) -> Result<FetchOutcome, FetchError> {
     let (path, size, sha256) = (path.to_owned(), file.size_bytes, file.sha256);
+    let coding = coding.clone();
     blocking(move || match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(FetchOutcome::Fetched),
         Err(error) => Err(FileError::io("look at", &path)(error)),
@@ -197,7 +217,7 @@ async fn compare(path: &Path, file: &FileEntry) -> Result<FetchOutcome, FetchErr
         Ok(metadata) if metadata.len() != size => Ok(FetchOutcome::Differs),
         Ok(_) => {
             let found = hash_of(&path).map_err(FileError::io("read", &path))?;
-            Ok(if found == sha256 {
+            Ok(if coding.name_of(found) == sha256 {
                 FetchOutcome::Unchanged
             } else {
                 FetchOutcome::Differs
@@ -222,9 +242,9 @@ fn hash_of(path: &Path) -> std::io::Result<ContentHash> {
 /// Downloads one file into a temporary one beside its place. Memory use does not depend on its
 /// size.
 async fn download(
-    vault: &Vault,
-    system_id: &SystemId,
+    from: (&Vault, &SystemId),
     file: &FileEntry,
+    coding: &Coding,
     folder: &Path,
     done: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<TempPath, FetchError> {
@@ -233,37 +253,37 @@ async fn download(
         let folder = folder.to_owned();
         move || write(&folder, receiver)
     });
-    let sent = bring_all(vault, system_id, file, &sender, done).await;
+    let sent = bring_all(from, file, coding, &sender, done).await;
     drop(sender);
     let (temporary, sha256) = writing
         .await
         .map_err(|error| SyncError::of_join(&error))??;
     sent?;
-    if sha256 == file.sha256 {
+    if coding.name_of(sha256) == file.sha256 {
         return Ok(temporary);
     }
-    Err(damaged(
-        &file.name,
-        format!("its SHA-256 is {sha256}, expected {}", file.sha256),
-    )
-    .into())
+    let reason = "its pieces are right and make another file than the manifest says";
+    Err(damaged(&file.name, reason.into()).into())
 }
 
 /// Brings the pieces of a file in order, several at once.
 async fn bring_all(
-    vault: &Vault,
-    system_id: &SystemId,
+    from: (&Vault, &SystemId),
     file: &FileEntry,
+    coding: &Coding,
     sender: &mpsc::Sender<Bytes>,
     done: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), FetchError> {
     let mut chunks = file.chunks.iter();
     let mut on_their_way = FuturesOrdered::new();
+    let largest = file.chunks.iter().map(|chunk| chunk.size_bytes).max();
+    let fit = IN_FLIGHT / largest.unwrap_or(1).max(1);
+    let at_once = usize::try_from(fit).unwrap_or(1).clamp(1, AT_ONCE);
     loop {
-        while on_their_way.len() < AT_ONCE
+        while on_their_way.len() < at_once
             && let Some(chunk) = chunks.next()
         {
-            on_their_way.push_back(piece(vault, system_id, &file.name, *chunk));
+            on_their_way.push_back(piece(from, coding, &file.name, *chunk));
         }
         let Some(piece) = on_their_way.next().await else {
             return Ok(());
@@ -279,14 +299,15 @@ async fn bring_all(
 }
 
 async fn piece(
-    vault: &Vault,
-    system_id: &SystemId,
+    (vault, system_id): (&Vault, &SystemId),
+    coding: &Coding,
     name: &str,
     chunk: ChunkEntry,
 ) -> Result<Bytes, FetchError> {
     let key = VaultKey::chunk(system_id, chunk.sha256);
     let object = vault.get(&key, chunk.stored_bytes).await?;
-    let decoded = tokio::task::spawn_blocking(move || decode(&object, &chunk));
+    let coding = coding.clone();
+    let decoded = tokio::task::spawn_blocking(move || coding.decode(&object, &chunk));
     match decoded.await.map_err(|error| SyncError::of_join(&error))? {
         Ok(piece) => Ok(piece.into()),
         Err(reason) => Err(damaged(name, format!("the piece `{key}`: {reason}")).into()),

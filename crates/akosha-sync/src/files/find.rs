@@ -1,12 +1,17 @@
 //! Finds the upload that lists the files of a system.
 
-use akosha_core::{SystemId, UploadId};
+use std::collections::HashSet;
+
+use akosha_core::{ErrorKind, SystemId, UploadId};
 use chrono::{DateTime, Utc};
 
 use crate::SyncError;
 use crate::crypt::VaultKeys;
 use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, UnverifiedManifest, Verification};
 use crate::vault::{Vault, VaultKey};
+
+/// Most manifests that are read on the way back.
+const MOST_READ: usize = 10_000;
 
 /// Returns the manifest that lists the files of a system: that of `upload_id`, or the newest one.
 /// `None` where the system has none.
@@ -29,18 +34,21 @@ pub(crate) async fn find(
     }
     let head = vault.read_head(system_id).await?;
     let mut next = head.map(|current| current.head.upload_id);
-    let mut newer: Option<UploadId> = None;
+    let mut seen = HashSet::new();
     while let Some(upload_id) = next.take() {
-        // Parents go back in time; ids begin with it. A cycle is made by hand only.
-        if newer.as_ref().is_some_and(|newer| *newer == upload_id) {
+        // Who writes the vault may write a circle.
+        if seen.len() == MOST_READ || !seen.insert(upload_id.clone()) {
             break;
         }
-        let manifest = read(vault, system_id, &upload_id, now, keys).await?;
+        let manifest = match read(vault, system_id, &upload_id, now, keys).await {
+            // An upload that was taken back is the end of what can be followed.
+            Err(error) if seen.len() > 1 && error.kind() == ErrorKind::Data => break,
+            manifest => manifest?,
+        };
         if !manifest.files().is_empty() {
             return Ok(Some(manifest));
         }
         next = manifest.files_from().or(manifest.parent()).cloned();
-        newer = Some(upload_id);
     }
     Ok(None)
 }

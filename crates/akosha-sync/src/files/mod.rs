@@ -5,7 +5,7 @@
 //! | [`source`] | says which files are synced |
 //! | [`snapshot`] | copies a file with its logs while others write it |
 //! | [`chunker`] | cuts a copy into pieces |
-//! | [`coding`] | compresses pieces and unpacks them |
+//! | [`coding`] | compresses and encrypts pieces, and unpacks them |
 //! | [`send`] | brings the pieces that a vault lacks |
 //! | [`pushed`] | remembers what a vault has |
 //! | [`find`] | finds the upload that lists them |
@@ -21,6 +21,7 @@ mod send;
 mod snapshot;
 mod source;
 
+pub(crate) use coding::Coding;
 pub use error::FileError;
 pub(crate) use fetch::{Destination, fetch};
 pub use fetch::{FetchError, FetchOutcome, FetchedFile, FileVersion};

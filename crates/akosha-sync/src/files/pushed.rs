@@ -4,6 +4,7 @@ use akosha_core::UploadId;
 use akosha_store::PushedFile;
 
 use super::log_suffixes;
+use crate::crypt::KeyId;
 use crate::manifest::{FileEntry, files_from_json, files_to_json};
 
 /// A file, with the logs that belong to it, as it was pushed last.
@@ -11,7 +12,7 @@ use crate::manifest::{FileEntry, files_from_json, files_to_json};
 pub(crate) struct Group {
     /// The file's name.
     pub(crate) name: String,
-    /// The state in which it was pushed; empty where that is not known.
+    /// The key with which it was sealed, and the state in which it was pushed where that is known.
     pub(crate) signature: String,
     /// What the manifest says of the file and of its logs.
     pub(crate) entries: Vec<FileEntry>,
@@ -49,8 +50,20 @@ impl Group {
         content(self) == content(other)
     }
 
-    /// Puts the files of a manifest with their logs. Their state here is not known.
-    pub(crate) fn all_of(files: &[FileEntry]) -> Vec<Self> {
+    /// Returns the signature of a file that is sealed with `key` and in a state here.
+    pub(crate) fn sign(key: Option<KeyId>, state: &str) -> String {
+        let key = key.map_or_else(|| "plain".into(), |key| key.to_string());
+        format!("{key} {state}")
+    }
+
+    /// Returns whether it is sealed with `key`.
+    pub(crate) fn is_under(&self, key: Option<KeyId>) -> bool {
+        self.signature.starts_with(&Self::sign(key, ""))
+    }
+
+    /// Puts the files of a manifest, sealed with `key`, with their logs. Their state here is not
+    /// known.
+    pub(crate) fn all_of(files: &[FileEntry], key: Option<KeyId>) -> Vec<Self> {
         let is_log_of = |name: &str, main: &str| {
             log_suffixes().any(|suffix| !suffix.is_empty() && name == format!("{main}{suffix}"))
         };
@@ -59,7 +72,7 @@ impl Group {
         mains
             .map(|main| Self {
                 name: main.name.clone(),
-                signature: String::new(),
+                signature: Self::sign(key, ""),
                 entries: files
                     .iter()
                     .filter(|file| file.name == main.name || is_log_of(&file.name, &main.name))
@@ -98,7 +111,7 @@ mod tests {
             entry("a.db-wal", None),
             entry("b.wal", Some(CompressionFormat::Zstd)),
         ];
-        let groups = Group::all_of(&files);
+        let groups = Group::all_of(&files, None);
         assert_eq!(groups.len(), 2);
         assert_eq!((&*groups[0].name, groups[0].entries.len()), ("a.db", 2));
         assert_eq!((&*groups[1].name, groups[1].entries.len()), ("b.wal", 1));

@@ -14,8 +14,9 @@ use tokio::sync::{OnceCell, mpsc};
 
 use super::FileError;
 use super::chunker::{Sizes, pieces};
-use super::coding::{decode, encode};
+use super::coding::Coding;
 use super::snapshot::Part;
+use crate::crypt::OVERHEAD;
 use crate::manifest::{ChunkEntry, CompressionFormat, FileEntry};
 use crate::vault::{Vault, VaultKey};
 use crate::{ContentHash, SyncError};
@@ -67,6 +68,7 @@ impl StoredPieces {
 pub(crate) struct Sender<'a> {
     vault: &'a Vault,
     system_id: &'a SystemId,
+    coding: Coding,
     sizes: Sizes,
     compression: Option<CompressionFormat>,
     deduplicates: bool,
@@ -102,6 +104,7 @@ impl<'a> Sender<'a> {
     pub(crate) fn new(
         vault: &'a Vault,
         system_id: &'a SystemId,
+        coding: Coding,
         chunk_size: u64,
         compression: Option<CompressionFormat>,
         deduplicates: bool,
@@ -111,6 +114,7 @@ impl<'a> Sender<'a> {
         Self {
             vault,
             system_id,
+            coding,
             sizes: Sizes::of(chunk_size),
             compression,
             deduplicates,
@@ -129,8 +133,8 @@ impl<'a> Sender<'a> {
     pub(crate) async fn send(&self, part: &Part) -> Result<FileEntry, SendError> {
         let (sender, receiver) = mpsc::channel(1);
         let reading = tokio::task::spawn_blocking({
-            let (path, sizes) = (part.path.clone(), self.sizes);
-            move || read(&path, sizes, &sender)
+            let (path, sizes, coding) = (part.path.clone(), self.sizes, self.coding.clone());
+            move || read(&path, sizes, &coding, &sender)
         });
         let at_once = (IN_FLIGHT / self.sizes.most()).clamp(1, MOST_IN_FLIGHT);
         let chunks = self.bring_all(receiver, at_once).await?;
@@ -199,8 +203,8 @@ impl<'a> Sender<'a> {
             stored_bytes: 0,
             compression: self.compression,
         };
-        let format = self.compression;
-        let object = tokio::task::spawn_blocking(move || encode(piece.bytes, format))
+        let (coding, format) = (self.coding.clone(), self.compression);
+        let object = tokio::task::spawn_blocking(move || coding.encode(piece.bytes, format))
             .await
             .map_err(|error| SyncError::of_join(&error))?
             .map_err(|error| SyncError::Local {
@@ -233,6 +237,10 @@ impl<'a> Sender<'a> {
         ours: ChunkEntry,
         size: u64,
     ) -> Result<Option<ChunkEntry>, SyncError> {
+        // No format in use makes a piece larger than by a small part.
+        if size > ours.size_bytes + ours.size_bytes / 8 + 4096 + OVERHEAD {
+            return Ok(None);
+        }
         let object = self.vault.get(key, size).await?;
         let formats = [
             Some(CompressionFormat::Zstd),
@@ -244,8 +252,9 @@ impl<'a> Sender<'a> {
             compression,
             ..ours
         });
+        let coding = self.coding.clone();
         let found = tokio::task::spawn_blocking(move || {
-            candidates.find(|entry| decode(&object, entry).is_ok())
+            candidates.find(|entry| coding.decode(&object, entry).is_ok())
         });
         found.await.map_err(|error| SyncError::of_join(&error))
     }
@@ -266,22 +275,23 @@ pub(crate) enum SendError {
 fn read(
     path: &std::path::Path,
     sizes: Sizes,
+    coding: &Coding,
     sender: &mpsc::Sender<Piece>,
 ) -> Result<Whole, FileError> {
     let file = File::open(path).map_err(FileError::io("open", path))?;
     let mut hasher = Sha256::new();
     let mut size_bytes = 0;
-    for bytes in pieces(file, sizes) {
+    for bytes in pieces(file, sizes, coding.seed()) {
         let bytes = bytes.map_err(FileError::io("read", path))?;
         hasher.update(&bytes);
         size_bytes += bytes.len() as u64;
-        let sha256 = ContentHash::of(&bytes);
+        let sha256 = coding.name_of(ContentHash::of(&bytes));
         if sender.blocking_send(Piece { sha256, bytes }).is_err() {
             break;
         }
     }
     Ok(Whole {
-        sha256: ContentHash::from_hasher(hasher),
+        sha256: coding.name_of(ContentHash::from_hasher(hasher)),
         size_bytes,
     })
 }

@@ -11,9 +11,15 @@ use tempfile::TempDir;
 
 use super::{FileError, FileSource};
 
-/// What databases append to the name of a file for the log that belongs to it: DuckDB, SQLite in
-/// write-ahead mode, SQLite otherwise.
-const LOGS: [&str; 3] = [".wal", "-wal", "-journal"];
+/// What databases append to the name of a file for the logs that belong to it: DuckDB, also during
+/// a checkpoint and while one is made up for; SQLite in write-ahead mode; SQLite otherwise.
+const LOGS: [&str; 5] = [
+    ".wal",
+    ".wal.checkpoint",
+    ".wal.recovery",
+    "-wal",
+    "-journal",
+];
 
 /// How often a copy is tried while somebody writes the file.
 const TRIES: u32 = 6;

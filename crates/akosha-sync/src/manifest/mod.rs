@@ -125,8 +125,8 @@ impl SegmentEntry {
     }
 }
 
-/// A file of an upload. A log that belongs to a file has its name with `.wal`, `-wal` or `-journal`
-/// behind it; both are restored from the same upload.
+/// A file of an upload. A log that belongs to a file has its name with `.wal`, `.wal.checkpoint`,
+/// `.wal.recovery`, `-wal` or `-journal` behind it; both are restored from the same upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
     /// Its name: 1 to 255 of `A-Z`, `a-z`, `0-9`, `_`, `.`, `-`, without `..`.

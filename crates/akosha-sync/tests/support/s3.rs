@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Once};
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
@@ -23,10 +24,10 @@ use s3s::dto::{
     CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
     DeleteObjectInput, DeleteObjectOutput, GetObjectInput, GetObjectOutput, HeadObjectInput,
     HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput, PutObjectOutput,
-    UploadPartInput, UploadPartOutput,
+    StreamingBlob, UploadPartInput, UploadPartOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -47,6 +48,23 @@ pub enum Fault {
     LoseAnswers(u32),
     /// Answers so many requests with 503.
     Busy(u32),
+    /// Fails one request in `one_in` at random, before or after it has done what was asked, cuts
+    /// bodies short and lists in any order. The same seed does the same to the same requests.
+    Chaos {
+        seed: u64,
+        one_in: u64,
+    },
+}
+
+/// What a server in chaos does with one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mishap {
+    /// Refuses it with this status.
+    Before(u16),
+    /// Does it and answers 500.
+    After,
+    /// Does it and sends half of the body.
+    Cut,
 }
 
 /// A running server; it stops when dropped.
@@ -124,7 +142,74 @@ struct Faulty {
     fault: Arc<Mutex<Fault>>,
 }
 
+/// Returns the next number of a seed, below `bound` (splitmix64).
+fn next(seed: &mut u64, bound: u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = *seed;
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (word ^ (word >> 31)) % bound
+}
+
 impl Faulty {
+    /// Decides what happens to a request.
+    fn mishap(&self) -> Option<Mishap> {
+        let mut fault = self.fault.lock().unwrap();
+        let Fault::Chaos { seed, one_in } = &mut *fault else {
+            return None;
+        };
+        if next(seed, *one_in) > 0 {
+            return None;
+        }
+        Some(match next(seed, 6) {
+            0 => Mishap::Before(500),
+            1 => Mishap::Before(503),
+            2 => Mishap::Before(429),
+            3 => Mishap::Cut,
+            _ => Mishap::After,
+        })
+    }
+
+    /// Runs a request with what happens to it.
+    async fn with_mishap<T>(
+        &self,
+        work: impl Future<Output = S3Result<S3Response<T>>>,
+        cut: impl FnOnce(&mut T),
+    ) -> S3Result<S3Response<T>> {
+        self.be_busy()?;
+        let mishap = self.mishap();
+        match mishap {
+            Some(Mishap::Before(429)) => {
+                let mut error = S3Error::new(S3ErrorCode::Custom("TooManyRequests".into()));
+                error.set_status_code(reqwest::StatusCode::TOO_MANY_REQUESTS);
+                return Err(error);
+            }
+            Some(Mishap::Before(503)) => return Err(s3_error!(SlowDown)),
+            Some(Mishap::Before(_)) => return Err(s3_error!(InternalError)),
+            _ => {}
+        }
+        let mut response = work.await?;
+        match mishap {
+            Some(Mishap::After) => Err(s3_error!(InternalError)),
+            Some(Mishap::Cut) => {
+                cut(&mut response.output);
+                Ok(response)
+            }
+            _ => Ok(response),
+        }
+    }
+
+    /// Puts a listing into another order.
+    fn shuffle(&self, output: &mut ListObjectsV2Output) {
+        if let Fault::Chaos { seed, .. } = &mut *self.fault.lock().unwrap()
+            && let Some(contents) = &mut output.contents
+        {
+            for at in (1..contents.len()).rev() {
+                contents.swap(at, next(seed, at as u64 + 1) as usize);
+            }
+        }
+    }
+
     /// Answers as a busy server does, as often as it is to.
     fn be_busy(&self) -> S3Result<()> {
         let mut fault = self.fault.lock().unwrap();
@@ -143,15 +228,31 @@ macro_rules! passed_on {
         #[async_trait]
         impl S3 for Faulty {
             $(async fn $operation(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                self.be_busy()?;
-                self.files.$operation(request).await
+                self.with_mishap(self.files.$operation(request), |_| {}).await
             })*
+
+            async fn get_object(
+                &self,
+                request: S3Request<GetObjectInput>,
+            ) -> S3Result<S3Response<GetObjectOutput>> {
+                self.with_mishap(self.files.get_object(request), cut_short).await
+            }
+
+            async fn list_objects_v2(
+                &self,
+                request: S3Request<ListObjectsV2Input>,
+            ) -> S3Result<S3Response<ListObjectsV2Output>> {
+                let mut listed = self
+                    .with_mishap(self.files.list_objects_v2(request), |_| {})
+                    .await?;
+                self.shuffle(&mut listed.output);
+                Ok(listed)
+            }
 
             async fn put_object(
                 &self,
                 mut request: S3Request<PutObjectInput>,
             ) -> S3Result<S3Response<PutObjectOutput>> {
-                self.be_busy()?;
                 let _guard = self.one_by_one.lock().await;
                 let fault = *self.fault.lock().unwrap();
                 let input = &mut request.input;
@@ -167,7 +268,8 @@ macro_rules! passed_on {
                     }
                     _ => {}
                 }
-                let response = self.files.put_object(request).await?;
+                let written = self.with_mishap(self.files.put_object(request), |_| {});
+                let response = written.await?;
                 if let Fault::LoseAnswers(left) = fault && left > 0 {
                     *self.fault.lock().unwrap() = Fault::LoseAnswers(left - 1);
                     return Err(s3_error!(InternalError));
@@ -179,12 +281,25 @@ macro_rules! passed_on {
 }
 
 passed_on! {
-    get_object: GetObjectInput => GetObjectOutput,
     head_object: HeadObjectInput => HeadObjectOutput,
     delete_object: DeleteObjectInput => DeleteObjectOutput,
-    list_objects_v2: ListObjectsV2Input => ListObjectsV2Output,
     create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput,
     upload_part: UploadPartInput => UploadPartOutput,
     complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput,
     abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput,
+}
+
+/// Announces a whole body and sends half of it.
+fn cut_short(output: &mut GetObjectOutput) {
+    let Some(body) = output.body.take() else {
+        return;
+    };
+    let mut left = output.content_length.unwrap_or(0) / 2;
+    let half = body.map(move |piece| {
+        let mut piece = piece.map_err(|error| std::io::Error::other(error.to_string()))?;
+        piece.truncate(usize::try_from(left).unwrap_or(0));
+        left -= piece.len() as i64;
+        Ok::<_, std::io::Error>(piece)
+    });
+    output.body = Some(StreamingBlob::wrap(half));
 }
