@@ -53,10 +53,7 @@ impl Home {
             return;
         };
         for entry in entries.flatten() {
-            let of_push = entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with(PUSH_PREFIX);
+            let of_push = entry.file_name().to_string_lossy().starts_with(PUSH_PREFIX);
             let Ok(found) = entry.metadata() else {
                 continue;
             };
