@@ -203,12 +203,19 @@ fn what_was_acknowledged_under_the_old_id_keeps_it() {
     first.ok(&["forget", "n"]);
     refused(&first, &vault);
     first.set("system_id", "first");
-    assert_eq!(first.ok(&["sync"])["memories_uploaded"], 1);
+    // The deletion cannot reach those who have the memory, and nobody is left to believe it did.
+    let report = first.json(&["sync"], 3);
+    assert_eq!(report["memories_uploaded"], 1, "{report}");
+    let hint = report["hint"].as_str().unwrap();
+    assert!(hint.contains("1 of its changes (deletions: 1)"), "{report}");
+    let status = first.ok(&["status"]);
+    assert_eq!(status["sync_conflicts"][0]["hint"], hint, "{status}");
+    assert_eq!(first.json(&["sync"], 4)["memories_uploaded"], 0);
     let moved = vault.uploads("first");
     assert_eq!(moved.len(), 1, "{moved:#?}");
     assert_eq!(vault.rows("first"), 1);
     assert_eq!(vault.rows("shared"), 3);
-    assert_eq!(first.lag(), 0);
+    assert_eq!(first.lag(), 1);
     // What it forgot stays forgotten here.
     first.json(&["get", "n"], 1);
     assert_eq!(first.ok(&["get", "m"])["system_id"], "first");
@@ -217,6 +224,16 @@ fn what_was_acknowledged_under_the_old_id_keeps_it() {
     second.store("y", "Goes on");
     second.ok(&["sync"]);
     vault.check("shared");
+
+    // The id is taken over for once: now the deletion arrives.
+    first.ok(&["machines", "adopt", "shared"]);
+    assert_eq!(first.ok(&["sync"])["memories_uploaded"], 1);
+    assert_eq!(first.lag(), 0);
+    vault.check("shared");
+    let third = Home::new("third").with_folder(vault.root());
+    third.ok(&["pull"]);
+    third.json(&["get", "n", "--system", "shared"], 1);
+    third.ok(&["get", "m", "--system", "shared"]);
 }
 
 #[test]

@@ -15,6 +15,8 @@ const PAGE_BYTES: usize = 4 << 20;
 pub struct Unsynced {
     /// Changes.
     pub changes: u64,
+    /// Those of them that delete.
+    pub deletions: u64,
     /// When the oldest of them was stored.
     pub oldest_at: Option<DateTime<Utc>>,
     /// The newest of them; 0 where there is none.
@@ -54,18 +56,18 @@ impl Store {
     pub fn unsynced(&self, target: &Target, system_id: &SystemId) -> Result<Unsynced, StoreError> {
         self.db().read(|db| {
             let acked = push::state(db, target, system_id)?.acked_seq;
-            let (changes, oldest, last_seq): (i64, Option<i64>, Option<i64>) = db
-                .prepare_cached(
-                    "SELECT count(*), min(stored_at), max(seq) FROM changes \
-                     WHERE seq > ?1 AND system_id = ?2 AND is_local = 1",
-                )?
-                .query_row(params![acked, system_id.as_str()], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })?;
+            let mut statement = db.prepare_cached(
+                "SELECT count(*), count(*) FILTER (WHERE op <> 'put'), min(stored_at), max(seq) \
+                 FROM changes WHERE seq > ?1 AND system_id = ?2 AND is_local = 1",
+            )?;
+            let mut rows = statement.query(params![acked, system_id.as_str()])?;
+            let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+            let oldest: Option<i64> = row.get(2)?;
             Ok(Unsynced {
-                changes: changes.unsigned_abs(),
+                changes: row.get::<_, i64>(0)?.unsigned_abs(),
+                deletions: row.get::<_, i64>(1)?.unsigned_abs(),
                 oldest_at: oldest.map(row::from_micros).transpose()?,
-                last_seq: last_seq.unwrap_or(0),
+                last_seq: row.get::<_, Option<i64>>(3)?.unwrap_or(0),
             })
         })
     }

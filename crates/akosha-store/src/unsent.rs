@@ -7,6 +7,15 @@ use rusqlite::{Transaction, params};
 use crate::merge::{is_same, rank};
 use crate::{Change, Op, Store, StoreError, memories, push, row};
 
+/// Which changes of the system `?1` nobody else can have: those after `?2`, the last one that any
+/// target acknowledged, and those before that every target refused which was offered them.
+const UNSENT: &str = "is_local = 1 AND (seq > ?2 OR seq IN ( \
+    SELECT seq FROM rejected AS refused WHERE refused.system_id = ?1 AND NOT EXISTS ( \
+        SELECT 1 FROM pushes WHERE pushes.system_id = ?1 \
+        AND max(pushes.sent_seq, coalesce(pushes.intent_to_seq, 0)) >= refused.seq \
+        AND NOT EXISTS (SELECT 1 FROM rejected AS same WHERE same.target = pushes.target \
+            AND same.system_id = ?1 AND same.seq = refused.seq))))";
+
 /// One memory that changes its owner.
 struct Move<'a> {
     from: &'a SystemId,
@@ -21,16 +30,16 @@ impl Store {
     /// the system `to`, whose pushes bring them next; all in one transaction. Returns how many.
     ///
     /// What was acknowledged stays with `from`, and its newest revision becomes what readers see
-    /// of it again. A deletion of it stays too, but counts on this node alone from now on: only
-    /// the owner's pushes carry deletions. Where `to` has a memory of the same id, what is moved
-    /// goes into its history and its own content stays the newest.
+    /// of it again. A deletion of it stays too, and stays to be pushed: only pushes of `from` carry
+    /// it to those who have the memory. Where `to` has a memory of the same id, what is moved goes
+    /// into its history and its own content stays the newest.
     pub fn move_unsent(&self, from: &SystemId, to: &SystemId) -> Result<u64, StoreError> {
         self.write_claimed(|db| {
             let sent_up_to = push::sent_up_to(db, from)?;
-            let mut statement = db.prepare(
-                "SELECT memory_id FROM changes WHERE system_id = ?1 AND is_local = 1 AND seq > ?2 \
-                 GROUP BY memory_id ORDER BY min(seq)",
-            )?;
+            let mut statement = db.prepare(&format!(
+                "SELECT memory_id FROM changes WHERE system_id = ?1 AND {UNSENT} \
+                 GROUP BY memory_id ORDER BY min(seq)"
+            ))?;
             let ids: Vec<String> = statement
                 .query_map(params![from.as_str(), sent_up_to], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
@@ -45,7 +54,8 @@ impl Store {
                 moved += memory.run(db)?;
             }
             db.execute(
-                "DELETE FROM rejected WHERE system_id = ?1 AND seq > ?2",
+                "DELETE FROM rejected WHERE system_id = ?1 AND (seq > ?2 OR NOT EXISTS \
+                 (SELECT 1 FROM changes WHERE changes.seq = rejected.seq))",
                 params![from.as_str(), sent_up_to],
             )?;
             Ok(moved)
@@ -66,11 +76,13 @@ impl Move<'_> {
             }
             // The mark of an erasure keeps the content from coming back, so it always stays.
             let stays = change.op == Op::Erase || (change.op == Op::Forget && anything_stays);
-            if stays {
+            if !stays {
+                row::remove(db, seq)?;
+            } else if !anything_stays && self.sent_up_to == 0 {
+                // Nobody has what it deletes. Where the id was pushed, others may have had it: an
+                // erasure leaves nothing by which to tell.
                 let sql = "UPDATE changes SET is_local = 0 WHERE seq = ?1";
                 db.prepare_cached(sql)?.execute([seq])?;
-            } else {
-                row::remove(db, seq)?;
             }
             if change.op == Op::Put || (change.op == Op::Forget && (!stays || moved > 0)) {
                 self.append(db, change)?;
@@ -86,22 +98,21 @@ impl Move<'_> {
 
     /// Returns the changes that nobody else has, in their order.
     fn unsent(&self, db: &Transaction<'_>) -> Result<Vec<i64>, StoreError> {
-        let mut statement = db.prepare_cached(
-            "SELECT seq FROM changes WHERE system_id = ?1 AND memory_id = ?2 AND is_local = 1 \
-             AND seq > ?3 ORDER BY seq",
-        )?;
-        let key = params![self.from.as_str(), self.memory_id, self.sent_up_to];
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT seq FROM changes WHERE system_id = ?1 AND memory_id = ?3 AND {UNSENT} \
+             ORDER BY seq"
+        ))?;
+        let key = params![self.from.as_str(), self.sent_up_to, self.memory_id];
         let found = statement.query_map(key, |row| row.get(0))?;
         Ok(found.collect::<Result<_, _>>()?)
     }
 
     /// Returns whether others have, or made, a part of the memory.
     fn anything_stays(&self, db: &Transaction<'_>) -> Result<bool, StoreError> {
-        let mut statement = db.prepare_cached(
-            "SELECT 1 FROM changes WHERE system_id = ?1 AND memory_id = ?2 \
-             AND NOT (is_local = 1 AND seq > ?3)",
-        )?;
-        let key = params![self.from.as_str(), self.memory_id, self.sent_up_to];
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT 1 FROM changes WHERE system_id = ?1 AND memory_id = ?3 AND NOT ({UNSENT})"
+        ))?;
+        let key = params![self.from.as_str(), self.sent_up_to, self.memory_id];
         Ok(statement.exists(key)?)
     }
 

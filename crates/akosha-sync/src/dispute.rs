@@ -23,15 +23,16 @@ pub(crate) async fn move_away(
     former: &SystemId,
     conflict: SyncError,
 ) -> Result<(), SyncError> {
-    let (moved, left) = on_disk(store, {
+    let (moved, unsynced, refused) = on_disk(store, {
         let (target, former) = (target.clone(), former.clone());
         move |store| {
             let moved = store.move_unsent(&former, store.system_id())?;
             let refused = store.rejected(&target, &former)?.len() as u64;
-            Ok((moved, store.unsynced(&target, &former)?.changes + refused))
+            Ok((moved, store.unsynced(&target, &former)?, refused))
         }
     })
     .await?;
+    let left = unsynced.changes + refused;
     if moved > 0 {
         let to = store.system_id();
         tracing::info!(%former, %to, moved, "what was not synced has another system id now");
@@ -39,6 +40,10 @@ pub(crate) async fn move_away(
     if left == 0 {
         return Ok(());
     }
+    let deletions = match unsynced.deletions {
+        0 => String::new(),
+        count => format!(" (deletions: {count})"),
+    };
     Err(match conflict {
         SyncError::Conflict {
             method,
@@ -47,8 +52,8 @@ pub(crate) async fn move_away(
             ..
         } => SyncError::Conflict {
             hint: format!(
-                "{left} of its changes went elsewhere under that id before, so they keep it; to \
-                 send them here too, take the id over: `akosha machines adopt {former}`"
+                "{left} of its changes{deletions} belong to what others have under that id, so they \
+                 keep it; to send them here too, take the id over: `akosha machines adopt {former}`"
             ),
             method,
             epoch,

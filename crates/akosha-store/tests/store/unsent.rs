@@ -143,9 +143,12 @@ fn a_revision_of_what_others_have_becomes_a_memory_of_its_own() {
     assert_eq!(move_unsent(&store), 1);
     assert_eq!(to_send(&store, NEW), [put("a", 2, "second")]);
     assert_eq!(shown(&store, HERE, "a").as_deref(), Some("first"));
-    // What this node forgot stays forgotten here, and no push carries the deletion.
+    // What this node forgot stays forgotten here, and the deletion waits for those who have it.
     assert_eq!(shown(&store, HERE, "b"), None);
-    assert_eq!(to_send(&store, HERE), []);
+    let deletion = ("b".into(), 2, Op::Forget, String::new());
+    assert_eq!(to_send(&store, HERE), [deletion]);
+    let left = store.unsynced(&target(), &system(HERE)).unwrap();
+    assert_eq!((left.changes, left.deletions), (1, 1));
     let found = store.search(&query("first")).unwrap().hits;
     assert_eq!(found.len(), 1, "what others have is found again");
     assert!(found[0].memory.embedding.is_some());
@@ -172,11 +175,55 @@ fn what_was_erased_stays_erased() {
     let sent = store.changes(&system(HERE), 0, i64::MAX, 9, false).unwrap();
     acknowledge(&store);
     store.forget(&id("a"), None, true).unwrap();
-    assert_eq!(move_unsent(&store), 0);
-    assert_eq!(to_send(&store, NEW), []);
+    for _ in 0..2 {
+        assert_eq!(move_unsent(&store), 0);
+        assert_eq!(to_send(&store, NEW), []);
+        let erasure = ("a".into(), 2, Op::Erase, String::new());
+        assert_eq!(to_send(&store, HERE), [erasure], "who has it is to be told");
+    }
     // Not even the vault brings it back.
     store.merge(&sent, IngestionMethod::CloudPull).unwrap();
     assert_eq!(shown(&store, HERE, "a"), None);
+}
+
+#[test]
+fn the_erasure_of_what_nobody_had_is_told_to_nobody() {
+    let store = store();
+    store.remember("a", "secret");
+    store.forget(&id("a"), None, true).unwrap();
+    assert_eq!(move_unsent(&store), 0);
+    assert_eq!(to_send(&store, HERE), []);
+    assert_eq!(to_send(&store, NEW), []);
+}
+
+#[test]
+fn what_every_target_refused_moves() {
+    let store = store();
+    let http = Target::new("http", "http://h");
+    for name in ["a", "b", "c"] {
+        store.remember(name, "offered");
+    }
+    let offered = store.changes(&system(HERE), 0, i64::MAX, 9, false).unwrap();
+    let refuse = |target: &Target, index: usize| {
+        let change = &offered[index];
+        store
+            .reject(target, &system(HERE), &change.memory_id, change.seq, "no")
+            .unwrap();
+    };
+    // One target took `a` and `c`, the other one was offered `a` and `b` alone.
+    acknowledge(&store);
+    let to_seq = offered[1].seq;
+    store.ack_push(&http, &system(HERE), None, to_seq).unwrap();
+    refuse(&target(), 1);
+    refuse(&http, 0);
+    refuse(&http, 1);
+    assert_eq!(move_unsent(&store), 1);
+    assert_eq!(to_send(&store, NEW), [put("b", 1, "offered")]);
+    assert_eq!(shown(&store, HERE, "b"), None);
+    assert_eq!(store.rejected(&target(), &system(HERE)).unwrap(), []);
+    let left = store.rejected(&http, &system(HERE)).unwrap();
+    assert_eq!(left.len(), 1, "the one that another target has");
+    assert_eq!(left[0].memory_id, id("a"));
 }
 
 #[test]
