@@ -336,6 +336,31 @@ fn of_two_first_pushes_at_once_one_wins() {
 }
 
 #[test]
+fn an_epoch_that_cannot_be_exceeded_is_said() {
+    let vault = Vault::new();
+    let other = Home::new("laptop").with_folder(vault.root());
+    other.store("m", "Of the other machine");
+    other.ok(&["sync"]);
+    let mut head = vault.head("laptop");
+    head["epoch"] = json!((1_i64 << 53) - 1);
+    let path = vault.system("laptop").join("head.json");
+    std::fs::write(&path, head.to_string()).unwrap();
+
+    let home = Home::new("laptop").with_folder(vault.root());
+    home.store("n", "Of this one");
+    let report = home.json(&["sync"], 4);
+    let hint = report["hint"].as_str().unwrap();
+    assert!(
+        hint.contains("`system_id`") && !hint.contains("adopt"),
+        "{report}"
+    );
+    let answer = home.json(&["machines", "adopt"], 4);
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("cannot be taken over"), "{answer}");
+    assert_eq!(vault.head("laptop"), head, "the head was changed");
+}
+
+#[test]
 fn a_queued_sync_in_conflict_is_parked_and_shown() {
     let vault = Vault::new();
     let first = Home::new("shared").with_folder(vault.root());

@@ -11,15 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
-use crate::dispute;
 use crate::vault::{CurrentHead, Head, Swap, Vault, VaultError, VaultKey};
-use crate::{Adoption, Availability, MethodReport, Progress, SyncError, SyncMethod, SyncRequest};
+use crate::{
+    Adoption, Availability, MethodReport, Progress, SyncError, SyncMethod, SyncRequest, dispute,
+    epoch,
+};
 
 mod changes;
 mod files;
 mod publication;
 mod upload;
 
+pub(crate) use changes::Segments;
 use files::Plan;
 use publication::Publication;
 use upload::Upload;
@@ -120,7 +123,13 @@ impl CloudSync {
                 .is_some(),
             None => false,
         };
-        let epoch = head.epoch + 1;
+        let Some(epoch) = epoch::after(head.epoch) else {
+            let message = format!(
+                "`{system_id}` cannot be taken over any more: its epoch is {}, the highest",
+                head.epoch
+            );
+            return Err(SyncError::taken("cloud", system_id, None, message));
+        };
         let head = Head {
             writer_id: self.store.writer_id().clone(),
             epoch,

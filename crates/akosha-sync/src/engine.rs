@@ -15,9 +15,10 @@ use crate::files::{self, FetchError, FetchedFile, FileError, FileVersion};
 use crate::hybrid::{HybridOutcome, HybridSync};
 use crate::lease::Kept;
 use crate::manifest::Manifest;
+use crate::proof::{self, CollectOptions, CollectReport, RepairReport, VerifyReport};
 use crate::{
     Availability, CloudSync, HttpSync, MethodError, Progress, ProgressState, PullReport, SyncError,
-    SyncReport, SyncRequest, pull,
+    SyncReport, SyncRequest, epoch, pull,
 };
 
 /// Longest wait for a drainer of the same home that is at work.
@@ -270,7 +271,7 @@ impl Syncer {
         else {
             return Ok(in_vault.unwrap_or_default());
         };
-        let Some(epoch) = epoch else {
+        let Some(epoch) = epoch.and_then(epoch::after) else {
             let taken = SyncError::Conflict {
                 method: "http",
                 epoch,
@@ -279,7 +280,6 @@ impl Syncer {
             };
             return in_vault.filter(|found| found.adopted).ok_or(taken);
         };
-        let epoch = epoch + 1;
         let system_id = system_id.clone();
         on_disk(claimed, move |store| {
             store.outbid(&server, &system_id, epoch)
@@ -382,6 +382,64 @@ impl Syncer {
         }
         let cloud = CloudSync::new(self.store.clone(), &self.config.config);
         cloud.keys().await.map(drop)
+    }
+
+    /// Checks what the vault holds of the named systems, or of all; with `deep` every byte.
+    ///
+    /// # Errors
+    /// Fails where no vault is set or it does not answer.
+    pub async fn verify_vault(
+        &self,
+        systems: &[SystemId],
+        deep: bool,
+        progress: &dyn Progress,
+    ) -> Result<VerifyReport, SyncError> {
+        let cloud = self.cloud(&self.store)?;
+        let keys = cloud.keys().await?.for_own_uploads();
+        proof::verify(cloud.vault()?, &keys, &self.store, systems, deep, progress).await
+    }
+
+    /// Removes what no upload of this node's systems names any more.
+    ///
+    /// # Errors
+    /// Fails where no vault is set, it does not answer, or another collection is at work.
+    pub async fn collect_garbage(
+        &self,
+        options: CollectOptions,
+    ) -> Result<CollectReport, SyncError> {
+        let cloud = self.cloud(&self.store)?;
+        let keys = cloud.keys().await?.for_own_uploads();
+        let systems = on_disk(&self.store, Store::local_systems).await?;
+        proof::collect(cloud.vault()?, &keys, &self.store, &systems, options).await
+    }
+
+    /// Sends again what the vault has lost of this node's systems and this home still knows, as
+    /// the only one of the home that syncs. A sync has to follow.
+    ///
+    /// # Errors
+    /// Fails where no vault is set or it does not answer.
+    pub async fn repair_vault(&self) -> Result<RepairReport, SyncError> {
+        let cancel = CancellationToken::new();
+        let lease = Kept::new(self.wait_for_lease(&cancel).await?, &cancel);
+        let repaired = self.repair(&lease.store(&self.store)).await;
+        lease.release().await?;
+        repaired
+    }
+
+    async fn repair(&self, claimed: &Store) -> Result<RepairReport, SyncError> {
+        let cloud = self.cloud(claimed)?;
+        let vault = cloud.vault()?;
+        let keys = cloud.keys().await?.for_own_uploads();
+        let target = CloudSync::target(vault);
+        let mut report = RepairReport {
+            success: true,
+            ..RepairReport::default()
+        };
+        for system_id in on_disk(claimed, Store::local_systems).await? {
+            let one = proof::repair(vault, &keys, claimed, &target, &system_id).await?;
+            report.add(one);
+        }
+        Ok(report)
     }
 
     /// Refuses to sync under a configuration with errors: it may not be the one that is meant.

@@ -18,14 +18,13 @@ use akosha_store::{Change, Op};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
+use crate::epoch;
+
 /// The key of the envelope in a memory's metadata.
 pub const KEY: &str = "akosha_sync";
 
 /// Highest revision that is believed: the largest integer that every JSON reader keeps exactly.
 const MAX_REVISION: i64 = crate::segment::MAX_REVISION;
-
-/// Highest epoch that is believed.
-const MAX_EPOCH: i64 = MAX_REVISION;
 
 /// The metadata keys that a sender overwrites.
 const OVERWRITTEN: [&str; 3] = ["source", "created_at", KEY];
@@ -35,7 +34,7 @@ const OVERWRITTEN: [&str; 3] = ["source", "created_at", KEY];
 pub struct Writer {
     /// The store's id as a writer.
     pub id: WriterId,
-    /// Raised each time a store takes the system over, 0 to 2^53.
+    /// Raised each time a store takes the system over, 0 to 2^53-1.
     pub epoch: i64,
 }
 
@@ -57,8 +56,8 @@ impl Writer {
                 .ok_or_else(|| invalid("writer_id", "must be a ULID"))?,
             epoch: epoch
                 .and_then(Value::as_i64)
-                .filter(|epoch| (0..=MAX_EPOCH).contains(epoch))
-                .ok_or_else(|| invalid("epoch", "must be a whole number from 0 to 2^53"))?,
+                .and_then(epoch::checked)
+                .ok_or_else(|| invalid("epoch", "must be a whole number from 0 to 2^53-1"))?,
         }))
     }
 }

@@ -4,6 +4,7 @@ use akosha_core::{ErrorKind, SystemId};
 use akosha_store::StoreError;
 
 use crate::crypt::{KeyError, SegmentSealError};
+use crate::epoch;
 use crate::manifest::ManifestError;
 use crate::segment::SegmentError;
 use crate::vault::VaultError;
@@ -80,7 +81,8 @@ pub enum SyncError {
 }
 
 impl SyncError {
-    /// Creates the error of a system id that another writer has.
+    /// Creates the error of a system id that another writer has. `epoch` may be what others said
+    /// it is: only one that can be exceeded lets the id be taken over.
     pub(crate) fn taken(
         method: &'static str,
         system_id: &SystemId,
@@ -89,6 +91,7 @@ impl SyncError {
     ) -> Self {
         let rename = "set another `system_id` on this machine (`akosha config show` tells where it \
                       comes from): what it has not synced moves there with the next `akosha sync`";
+        let epoch = epoch.filter(|epoch| epoch::after(*epoch).is_some());
         let hint = match epoch {
             Some(_) => {
                 format!("{rename}; or take the id over: `akosha machines adopt {system_id}`")
@@ -289,6 +292,26 @@ impl From<SegmentError> for SyncError {
             hint: Some(hint.into()),
             kind: error.kind(),
             source: Some(Box::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_taken_over_only_where_its_epoch_can_be_exceeded() {
+        let taken = |said| {
+            let system_id = "laptop".parse().unwrap();
+            match SyncError::taken("http", &system_id, said, String::new()) {
+                SyncError::Conflict { epoch, hint, .. } => (epoch, hint.contains("adopt")),
+                error => panic!("{error}"),
+            }
+        };
+        assert_eq!(taken(Some(0)), (Some(0), true));
+        for said in [None, Some(-1), Some(epoch::MAX), Some(i64::MAX)] {
+            assert_eq!(taken(said), (None, false), "{said:?}");
         }
     }
 }

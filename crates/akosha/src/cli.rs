@@ -113,6 +113,9 @@ pub(crate) enum Command {
     /// List the files that travel beside the memories, and bring them back
     #[command(subcommand)]
     Files(commands::files::Command),
+    /// Check what the vault holds, remove what is left over, send what it has lost
+    #[command(subcommand)]
+    Vault(commands::vault::Command),
     /// Show, check or create the configuration
     #[command(subcommand)]
     Config(commands::config::Command),
@@ -150,6 +153,7 @@ impl Command {
             Self::Import(_) => "import",
             Self::Export(_) => "export",
             Self::Files(_) => "files",
+            Self::Vault(_) => "vault",
             Self::Config(_) => "config",
             Self::Key(_) => "key",
             Self::Machines(_) => "machines",

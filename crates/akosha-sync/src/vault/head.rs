@@ -9,16 +9,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Backend, Vault, VaultError, VaultKey};
-use crate::ContentHash;
+use crate::{ContentHash, epoch};
 
 /// Largest head in bytes.
 const MAX_HEAD_BYTES: u64 = 16 << 10;
 
 /// The version that this program writes; it reads every minor version of it.
 const VERSION: &str = "1.0";
-
-/// Highest epoch: the largest integer that every JSON reader holds exactly.
-const MAX_EPOCH: i64 = (1 << 53) - 1;
 
 /// The newest upload of a system and who writes there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +111,7 @@ impl Head {
         if document.system_id != *system_id {
             return Err(format!("it names the system `{}`", document.system_id));
         }
-        if !(0..=MAX_EPOCH).contains(&document.epoch) {
+        if epoch::checked(document.epoch).is_none() {
             return Err(format!("its epoch is {}", document.epoch));
         }
         Ok(Self {

@@ -57,6 +57,19 @@ impl Vault {
         uploads.boxed()
     }
 
+    /// Lists the claims of collectors and replicas.
+    pub(crate) fn list_leases(&self) -> BoxStream<'static, Result<Listed, VaultError>> {
+        self.list("leases")
+    }
+
+    /// Lists every object of a system: manifests, segments, pieces of files and the head.
+    pub(crate) fn list_objects(
+        &self,
+        system_id: &SystemId,
+    ) -> BoxStream<'static, Result<Listed, VaultError>> {
+        self.list(&format!("systems/{system_id}"))
+    }
+
     /// Lists the pieces of files of a system, with the sizes of their objects in bytes.
     pub fn list_chunks(
         &self,

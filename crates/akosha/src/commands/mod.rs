@@ -22,6 +22,7 @@ pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod sync;
+pub(crate) mod vault;
 
 use std::sync::Arc;
 
@@ -67,6 +68,7 @@ pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
         Command::Import(args) => import::run(&context, &args),
         Command::Export(args) => export::run(&context, args),
         Command::Files(command) => files::run(&context, &command),
+        Command::Vault(command) => vault::run(&context, &command),
         Command::Config(command) => config::run(&context, &command),
         Command::Key(command) => key::run(&context, &command),
         Command::Machines(command) => machines::run(&context, command),
@@ -113,6 +115,7 @@ fn needs(command: &Command) -> Needs {
         | Command::Sync(_)
         | Command::Pull(_)
         | Command::Files(_)
+        | Command::Vault(_)
         | Command::Machines(_) => Needs::RightConfig,
         Command::Store(_) | Command::Forget(_) | Command::Import(_) => Needs::Owner,
         Command::Mcp

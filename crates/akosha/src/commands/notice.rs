@@ -69,6 +69,7 @@ fn uses_vault(command: &Command) -> bool {
             | Command::Sync(_)
             | Command::Pull(_)
             | Command::Files(_)
+            | Command::Vault(_)
             | Command::Machines(_)
     )
 }

@@ -1,0 +1,36 @@
+//! Proof that a vault holds what its manifests say, and the care of what it holds beside that.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`survey`] | lists a system and reads its manifests |
+//! | [`verify`] | checks every object that a manifest names |
+//! | [`collect`] | removes what nothing names |
+//! | [`repair`] | sends again what is missing and known here |
+
+mod collect;
+mod repair;
+mod survey;
+mod verify;
+
+pub use collect::{CollectOptions, CollectReport};
+pub use repair::RepairReport;
+pub use verify::VerifyReport;
+
+pub(crate) use collect::collect;
+pub(crate) use repair::repair;
+pub(crate) use verify::verify;
+
+use serde::Serialize;
+
+/// Something in a vault that is not as it has to be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Problem {
+    /// Whose upload.
+    pub system_id: String,
+    /// The upload that is affected; null for what belongs to none.
+    pub upload_id: Option<String>,
+    /// The object.
+    pub key: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
