@@ -2,11 +2,17 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use akosha_core::Sources;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::support::{Home, S3, Vault, assert_same};
+
+fn now() -> DateTime<Utc> {
+    Sources::system().clock.now()
+}
 
 /// Returns a machine with memories and a file in the vault, and the file.
 fn machine(vault: &Vault) -> (Home, PathBuf) {
@@ -88,7 +94,7 @@ fn what_nothing_names_goes_and_nothing_else() {
     for path in [&young, &old, &piece] {
         fs::write(path, "left by a push that died").unwrap();
     }
-    let long_ago = SystemTime::now() - Duration::from_hours(30);
+    let long_ago = SystemTime::from(now() - TimeDelta::hours(30));
     for path in [&old, &piece] {
         let file = fs::File::options().write(true).open(path).unwrap();
         file.set_modified(long_ago).unwrap();
@@ -131,7 +137,7 @@ fn a_push_waits_for_a_collection_and_another_one_is_refused() {
     let (home, _) = machine(&vault);
     let claim = vault.root().join("leases/gc");
     let ends = |seconds: i64| {
-        let at = chrono::Utc::now() + chrono::TimeDelta::seconds(seconds);
+        let at = now() + TimeDelta::seconds(seconds);
         fs::create_dir_all(claim.parent().unwrap()).unwrap();
         let document = json!({ "holder": "another", "expires_at": at });
         fs::write(&claim, document.to_string()).unwrap();

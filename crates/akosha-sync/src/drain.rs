@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use akosha_core::ErrorKind;
-use akosha_store::{DRAIN_LEASE, DRAIN_NEXT_LEASE, Job, Lease, Store};
+use akosha_store::{DRAIN_NEXT_LEASE, Job, Lease, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::disk::on_disk;
@@ -54,16 +54,20 @@ impl Syncer {
 
     /// Claims the drain lease, waiting for the present drainer unless somebody waits already.
     async fn drain_lease(&self, cancel: &CancellationToken) -> Result<Option<Lease>, SyncError> {
-        if let Some(lease) = self.try_lease(DRAIN_LEASE).await? {
+        let try_drain = || on_disk(self.store(), |store| store.try_drain(Kept::TTL));
+        if let Some(lease) = try_drain().await? {
             return Ok(Some(lease));
         }
-        let Some(turn) = self.try_lease(DRAIN_NEXT_LEASE).await? else {
+        let next = on_disk(self.store(), |store| {
+            store.try_lease(DRAIN_NEXT_LEASE, Kept::TTL)
+        });
+        let Some(turn) = next.await? else {
             return Ok(None);
         };
         let turn = Kept::new(turn, cancel);
         let mut got = None;
         while !turn.token().is_cancelled() {
-            got = self.try_lease(DRAIN_LEASE).await?;
+            got = try_drain().await?;
             if got.is_some() || !on_disk(self.store(), Store::has_due_job).await? {
                 break;
             }
@@ -71,10 +75,6 @@ impl Syncer {
         }
         turn.release().await?;
         Ok(got)
-    }
-
-    async fn try_lease(&self, name: &'static str) -> Result<Option<Lease>, SyncError> {
-        on_disk(self.store(), move |store| store.try_lease(name, Kept::TTL)).await
     }
 
     async fn work_through(

@@ -13,8 +13,8 @@ use super::{CloudSync, is_expected};
 use crate::crypt::{KeyId, Sealer, VaultKeys};
 use crate::disk::on_disk;
 use crate::files::{
-    Coding, FileError, FileSource, Group, SendError, Sender, Sent, Snapshot, StoredPieces,
-    signature, sources,
+    Coding, FileError, FileSource, Group, SendError, SendOptions, Sender, Sent, Snapshot,
+    StoredPieces, signature, sources,
 };
 use crate::manifest::{CompressionFormat, FileEntry, ManifestDraft};
 use crate::vault::{CurrentHead, Vault};
@@ -261,13 +261,16 @@ impl FilesPush<'_> {
                 ..ProgressState::default()
             });
         };
+        let options = SendOptions {
+            chunk_size: u64::from(self.config.chunk_size_mb) << 20,
+            compression: self.compression(),
+            deduplicates: self.config.enable_deduplication,
+        };
         let sender = Sender::new(
             self.vault,
             self.system_id,
             Coding::new(self.system_id, self.keys.to_encrypt()),
-            u64::from(self.config.chunk_size_mb) << 20,
-            self.compression(),
-            self.config.enable_deduplication,
+            options,
             stored,
             &done,
         );

@@ -2,14 +2,14 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`source`] | says which files are synced |
-//! | [`snapshot`] | copies a file with its logs while others write it |
-//! | [`chunker`] | cuts a copy into pieces |
-//! | [`coding`] | compresses and encrypts pieces, and unpacks them |
-//! | [`send`] | brings the pieces that a vault lacks |
-//! | [`pushed`] | remembers what a vault has |
-//! | [`find`] | finds the upload that lists them |
-//! | [`fetch`] | brings files back |
+//! | `source` | says which files are synced |
+//! | `snapshot` | copies a file with its logs while others write it |
+//! | `chunker` | cuts a copy into pieces |
+//! | `coding` | compresses and encrypts pieces, and unpacks them |
+//! | `send` | brings the pieces that a vault lacks |
+//! | `pushed` | remembers what a vault has |
+//! | `find` | finds the upload that lists them |
+//! | `fetch` | brings files back |
 
 mod chunker;
 mod coding;
@@ -27,6 +27,6 @@ pub(crate) use fetch::{Destination, fetch};
 pub use fetch::{FetchError, FetchOutcome, FetchedFile, FileVersion};
 pub(crate) use find::find;
 pub(crate) use pushed::Group;
-pub(crate) use send::{SendError, Sender, Sent, StoredPieces};
+pub(crate) use send::{SendError, SendOptions, Sender, Sent, StoredPieces};
 pub(crate) use snapshot::{Snapshot, log_suffixes, signature};
 pub(crate) use source::{FileSource, sources};

@@ -64,14 +64,24 @@ impl StoredPieces {
     }
 }
 
+/// How files are sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SendOptions {
+    /// The most bytes of an object.
+    pub(crate) chunk_size: u64,
+    /// How pieces are compressed.
+    pub(crate) compression: Option<CompressionFormat>,
+    /// Whether pieces that the vault has are left out.
+    pub(crate) deduplicates: bool,
+}
+
 /// Sends files of one system to one vault.
 pub(crate) struct Sender<'a> {
     vault: &'a Vault,
     system_id: &'a SystemId,
     coding: Coding,
     sizes: Sizes,
-    compression: Option<CompressionFormat>,
-    deduplicates: bool,
+    options: SendOptions,
     stored: StoredPieces,
     sent: Mutex<HashMap<ContentHash, Arc<OnceCell<ChunkEntry>>>>,
     report: &'a (dyn Fn(Sent) + Send + Sync),
@@ -99,15 +109,12 @@ struct Whole {
 }
 
 impl<'a> Sender<'a> {
-    /// Creates a sender; `chunk_size` is the most bytes of an object, `report` is told of every
-    /// piece that is done.
+    /// Creates a sender; `report` is told of every piece that is done.
     pub(crate) fn new(
         vault: &'a Vault,
         system_id: &'a SystemId,
         coding: Coding,
-        chunk_size: u64,
-        compression: Option<CompressionFormat>,
-        deduplicates: bool,
+        options: SendOptions,
         stored: StoredPieces,
         report: &'a (dyn Fn(Sent) + Send + Sync),
     ) -> Self {
@@ -115,9 +122,8 @@ impl<'a> Sender<'a> {
             vault,
             system_id,
             coding,
-            sizes: Sizes::of(chunk_size),
-            compression,
-            deduplicates,
+            sizes: Sizes::of(options.chunk_size),
+            options,
             stored,
             sent: Mutex::default(),
             report,
@@ -145,7 +151,7 @@ impl<'a> Sender<'a> {
             name: part.name.clone(),
             size_bytes: whole.size_bytes,
             sha256: whole.sha256,
-            compression: self.compression,
+            compression: self.options.compression,
             chunks,
         })
     }
@@ -193,7 +199,7 @@ impl<'a> Sender<'a> {
 
     async fn bring(&self, piece: Piece, sent_bytes: &mut u64) -> Result<ChunkEntry, SyncError> {
         let known = self.stored.known.get(&piece.sha256);
-        if let Some(entry) = known.filter(|_| self.deduplicates) {
+        if let Some(entry) = known.filter(|_| self.options.deduplicates) {
             return Ok(*entry);
         }
         let key = VaultKey::chunk(self.system_id, piece.sha256);
@@ -201,9 +207,9 @@ impl<'a> Sender<'a> {
             sha256: piece.sha256,
             size_bytes: piece.bytes.len() as u64,
             stored_bytes: 0,
-            compression: self.compression,
+            compression: self.options.compression,
         };
-        let (coding, format) = (self.coding.clone(), self.compression);
+        let (coding, format) = (self.coding.clone(), self.options.compression);
         let object = tokio::task::spawn_blocking(move || coding.encode(piece.bytes, format))
             .await
             .map_err(|error| SyncError::of_join(&error))?
@@ -215,7 +221,9 @@ impl<'a> Sender<'a> {
         entry.stored_bytes = object.len() as u64;
         match self.stored.sizes.get(&entry.sha256) {
             // Made in the same way, as far as sizes tell.
-            Some(size) if *size == entry.stored_bytes && self.deduplicates => return Ok(entry),
+            Some(size) if *size == entry.stored_bytes && self.options.deduplicates => {
+                return Ok(entry);
+            }
             // Manifests before this one know it as it is, so it stays.
             Some(size) if *size != entry.stored_bytes => {
                 if let Some(theirs) = self.recognise(&key, entry, *size).await? {

@@ -250,10 +250,11 @@ mod tests {
                 }
             }
         });
-        let error = Snapshot::take(&source(&path), folder.path()).unwrap_err();
+        // The writer may stand still for once on a busy machine.
+        let taken = (0..5).find_map(|_| Snapshot::take(&source(&path), folder.path()).err());
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
-        assert!(matches!(error, FileError::Busy { .. }), "{error}");
+        assert!(matches!(taken, Some(FileError::Busy { .. })), "{taken:?}");
         // It holds still now.
         Snapshot::take(&source(&path), folder.path()).unwrap();
     }

@@ -2,10 +2,10 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`survey`] | lists a system and reads its manifests |
-//! | [`verify`] | checks every object that a manifest names |
-//! | [`collect`] | removes what nothing names |
-//! | [`repair`] | sends again what is missing and known here |
+//! | `survey` | lists a system and reads its manifests |
+//! | `verify` | checks every object that a manifest names |
+//! | `collect` | removes what nothing names |
+//! | `repair` | sends again what is missing and known here |
 
 mod collect;
 mod repair;
