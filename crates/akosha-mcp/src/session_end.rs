@@ -4,7 +4,7 @@
 use akosha_core::{
     IngestionMethod, JobId, MemoryId, MemoryInput, NewMemory, SystemId, content_sha256,
 };
-use akosha_store::{DRAIN_LEASE, Trigger};
+use akosha_store::Trigger;
 use akosha_sync::{SyncError, SyncRequest, Syncer};
 use serde_json::{Map, Value};
 
@@ -137,7 +137,7 @@ pub(crate) fn enqueue(
     let job_id = syncer.enqueue(trigger, request)?;
     // Who drains looks for jobs in the transaction that ends the claim, so one that is at work and
     // holds it meets this job.
-    let is_met = background.is_at_work() && syncer.store().is_claimed(DRAIN_LEASE)?;
+    let is_met = background.is_at_work() && syncer.store().is_draining()?;
     if !is_met {
         background.start();
     }
@@ -146,7 +146,50 @@ pub(crate) fn enqueue(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use akosha_core::config::{Config, LoadedConfig};
+    use akosha_store::{DRAIN_LEASE, Home, Store, StoreOptions};
+
     use super::*;
+
+    /// A background of which one child has not ended.
+    #[derive(Default)]
+    struct AtWork(AtomicUsize);
+
+    impl BackgroundDrain for AtWork {
+        fn start(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn is_at_work(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_job_is_left_only_to_who_works_through_the_queue() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::default_with("node".parse().unwrap());
+        let options = StoreOptions::new(config.system_id.clone());
+        let store = Store::open(&Home::new(folder.path()), options).unwrap();
+        let syncer = Syncer::new(store.clone(), Arc::new(LoadedConfig::new(config)));
+        let background = AtWork::default();
+        let starts_after = || {
+            let request = SyncRequest::default();
+            enqueue(&syncer, Trigger::SessionEnd, &request, &background).unwrap();
+            background.0.load(Ordering::SeqCst)
+        };
+        let minute = Duration::from_mins(1);
+        assert_eq!(starts_after(), 1, "nobody has the claim");
+        let pushing = store.try_lease(DRAIN_LEASE, minute).unwrap().unwrap();
+        assert_eq!(starts_after(), 2, "a push ends without a look at the queue");
+        pushing.release().unwrap();
+        let _draining = store.try_drain(minute).unwrap().unwrap();
+        assert_eq!(starts_after(), 2);
+    }
 
     #[test]
     fn a_summary_told_twice_has_one_id() {

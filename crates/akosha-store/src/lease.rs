@@ -14,6 +14,9 @@ pub const DRAIN_LEASE: &str = "drain";
 /// The claim on draining next, for the one process that waits.
 pub const DRAIN_NEXT_LEASE: &str = "drain-next";
 
+/// What the names of holders of [`DRAIN_LEASE`] begin with that work through the queue.
+const DRAINER: &str = "drainer ";
+
 /// Longest lease that is believed: one that ends later was written under a wrong clock.
 const LONGEST: Duration = Duration::from_mins(10);
 
@@ -89,10 +92,26 @@ impl Store {
         name: &'static str,
         ttl: Duration,
     ) -> Result<Option<Lease>, StoreError> {
+        self.claim(name, self.sources().ulid(), ttl)
+    }
+
+    /// Claims [`DRAIN_LEASE`] as [`Store::try_lease`] does, to work through the queue: whoever
+    /// holds it so ends it by [`Lease::release_if_idle`].
+    pub fn try_drain(&self, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        let holder = format!("{DRAINER}{}", self.sources().ulid());
+        self.claim(DRAIN_LEASE, holder, ttl)
+    }
+
+    fn claim(
+        &self,
+        name: &'static str,
+        holder: String,
+        ttl: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
         let lease = Lease {
             store: self.clone(),
             name,
-            holder: self.sources().ulid(),
+            holder,
             ttl: ttl.min(LONGEST),
         };
         let (now, ends) = lease.span();
@@ -108,13 +127,16 @@ impl Store {
         Ok((taken == 1).then_some(lease))
     }
 
-    /// Returns whether somebody holds an unexpired claim on `name`.
-    pub fn is_claimed(&self, name: &'static str) -> Result<bool, StoreError> {
+    /// Returns whether somebody works through the queue, under a claim that has not expired. A push
+    /// or an erasure may hold the same claim and leave the queue alone.
+    pub fn is_draining(&self) -> Result<bool, StoreError> {
         let now = self.now().timestamp_micros();
         self.db().read(|db| {
-            let mut statement =
-                db.prepare_cached("SELECT 1 FROM leases WHERE name = ?1 AND expires_at > ?2")?;
-            Ok(statement.exists(params![name, now])?)
+            let mut statement = db.prepare_cached(
+                "SELECT 1 FROM leases WHERE name = ?1 AND expires_at > ?2 \
+                 AND substr(holder, 1, length(?3)) = ?3",
+            )?;
+            Ok(statement.exists(params![DRAIN_LEASE, now, DRAINER])?)
         })
     }
 }

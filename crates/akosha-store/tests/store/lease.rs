@@ -83,6 +83,24 @@ fn a_claim_is_at_most_ten_minutes_long() {
 }
 
 #[test]
+fn who_claims_the_drain_for_another_reason_does_not_drain() {
+    let store = store();
+    assert!(!store.is_draining().unwrap());
+    let pushing = store.try_lease(DRAIN_LEASE, MINUTE).unwrap().unwrap();
+    assert!(!store.is_draining().unwrap());
+    assert!(store.try_drain(MINUTE).unwrap().is_none());
+    pushing.release().unwrap();
+    let draining = store.try_drain(MINUTE).unwrap().unwrap();
+    assert!(store.is_draining().unwrap());
+    assert!(store.try_lease(DRAIN_LEASE, MINUTE).unwrap().is_none());
+    assert!(draining.renew().unwrap() && draining.release_if_idle().unwrap());
+    assert!(!store.is_draining().unwrap());
+    let _died = store.try_drain(MINUTE).unwrap().unwrap();
+    store.pass(60);
+    assert!(!store.is_draining().unwrap());
+}
+
+#[test]
 fn a_drainer_leaves_only_when_nothing_is_due() {
     let store = store();
     let held = store.try_lease(DRAIN_LEASE, MINUTE).unwrap().unwrap();
