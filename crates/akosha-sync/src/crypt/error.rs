@@ -46,6 +46,14 @@ pub enum KeyError {
         /// What is wrong.
         reason: String,
     },
+    /// The keys are more than a home may hold.
+    #[error("{count} keys are too many for this home: their file would have over {limit} bytes")]
+    TooMany {
+        /// How many there would be.
+        count: usize,
+        /// Largest file in bytes.
+        limit: u64,
+    },
     /// What was given is no recovery phrase.
     #[error("the recovery phrase {reason}")]
     Phrase {
@@ -76,7 +84,7 @@ impl KeyError {
         match self {
             Self::Missing | Self::Unsigned | Self::Exposed { .. } => ErrorKind::Config,
             Self::None | Self::Unknown { .. } => ErrorKind::NotFound,
-            Self::Exists { .. } | Self::Phrase { .. } => ErrorKind::Invalid,
+            Self::Exists { .. } | Self::TooMany { .. } | Self::Phrase { .. } => ErrorKind::Invalid,
             Self::Damaged { .. } => ErrorKind::Data,
             Self::Io { .. } | Self::NoRandomness => ErrorKind::Storage,
             Self::Unusable => ErrorKind::Internal,
@@ -99,6 +107,11 @@ impl KeyError {
             Self::Damaged { .. } => {
                 "take the file of another machine or of a backup; or set it aside and bring the \
                  recovery phrase: `akosha key import`"
+                    .into()
+            }
+            Self::TooMany { .. } => {
+                "nothing was changed; bring only the keys that this machine is to read with, each \
+                 by its phrase"
                     .into()
             }
             Self::Phrase { .. } => {

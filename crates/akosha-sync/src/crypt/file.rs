@@ -162,10 +162,25 @@ fn write(home: &Home, ring: &KeyRing) -> Result<(), KeyError> {
             })
             .collect(),
     };
-    let mut text = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
-    let mut write = || {
-        serde_json::to_writer_pretty(&mut *text, &content)?;
-        text.push(b'\n');
+    // It never grows, so that no copy of a key is left behind.
+    let mut text = Zeroizing::new(vec![0; MAX_BYTES as usize]);
+    let mut room = text.as_mut_slice();
+    let fits = serde_json::to_writer_pretty(&mut room, &content)
+        .map_err(io::Error::from)
+        .and_then(|()| room.write_all(b"\n"));
+    match fits {
+        // What is larger could not be read any more.
+        Err(error) if error.kind() == io::ErrorKind::WriteZero => {
+            return Err(KeyError::TooMany {
+                count: ring.keys().len(),
+                limit: MAX_BYTES,
+            });
+        }
+        fits => fits.map_err(failed("write", &path))?,
+    }
+    let left = room.len();
+    text.truncate(MAX_BYTES as usize - left);
+    let write = || {
         // For its owner alone from the start: that is how temporary files are made.
         let mut file = tempfile::Builder::new()
             .prefix(".keys-")

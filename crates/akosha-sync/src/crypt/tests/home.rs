@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::key;
 use crate::ContentHash;
-use crate::crypt::{HeldKey, KeyError, KeyRing, Phrase, VaultKeys};
+use crate::crypt::{HeldKey, KeyError, KeyRing, MasterKey, Phrase, Sealer, VaultKeys};
 
 fn home() -> (TempDir, Home) {
     let folder = tempfile::tempdir().unwrap();
@@ -91,6 +91,37 @@ fn a_key_file_brings_all_its_keys() {
     let brought = KeyRing::import(&there, &text, false, now()).unwrap();
     assert_eq!((brought.new.len(), brought.current), (2, current.key_id()));
     assert_eq!(fs::read_to_string(KeyRing::path(&there)).unwrap(), text);
+}
+
+#[test]
+fn more_keys_than_can_be_read_again_are_refused() {
+    let (_folder, here) = home();
+    let own = KeyRing::create(&here, now()).unwrap();
+    let path = KeyRing::path(&here);
+    let entries: Vec<_> = (0..420)
+        .map(|_| {
+            let master = MasterKey::generate().unwrap();
+            let sealer = Sealer::new(&master).unwrap();
+            serde_json::json!({
+                "key_id": sealer.key_id(),
+                "key": hex::encode(master.expose()),
+                "created_at": "2026-01-02T03:04:05Z",
+            })
+        })
+        .collect();
+    let file = |count: usize| {
+        let keys = entries.get(..count).unwrap();
+        serde_json::json!({"version": 1, "keys": keys}).to_string()
+    };
+    let few = KeyRing::import(&here, &file(200), false, now()).unwrap();
+    assert_eq!(few.new.len(), 200);
+    let before = fs::read(&path).unwrap();
+    // The text is within the limit, the file that it would make is not.
+    let error = KeyRing::import(&here, &file(420), false, now()).unwrap_err();
+    assert!(matches!(error, KeyError::TooMany { .. }), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    let ring = KeyRing::load(&here).unwrap();
+    assert_eq!(ring.current().unwrap().key_id(), own.key_id());
 }
 
 #[test]
