@@ -22,8 +22,8 @@ struct Setting {
     up: Up,
 }
 
-/// What CONTRACT says of a call: the methods in their order, or `None` where the call is refused
-/// because the cloud is asked for and there is no bucket.
+/// What docs/configuration.md says of a call: the methods in their order, or `None` where the call
+/// is refused because the cloud is asked for and there is no bucket.
 fn allowed(setting: Setting, method: &str, fallback: bool) -> Option<Vec<&'static str>> {
     let named = if method == "auto" {
         setting.force

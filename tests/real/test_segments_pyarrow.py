@@ -61,7 +61,7 @@ def sha256(data):
 
 
 def checksum(manifest):
-    """The checksum of CONTRACT: RFC 8785 without `checksum` and `signature`."""
+    """The checksum of docs/vault-format.md: RFC 8785 without `checksum` and `signature`."""
     covered = {k: v for k, v in manifest.items() if k not in ("checksum", "signature")}
     return sha256(rfc8785.dumps(covered))
 

@@ -45,8 +45,8 @@ mod tests {
     #[test]
     fn paths_of_any_system_have_a_last_component() {
         for (path, name) in [
-            ("/home/les/akosha", Some("akosha")),
-            ("/home/les/akosha/", Some("akosha")),
+            ("/home/user/akosha", Some("akosha")),
+            ("/home/user/akosha/", Some("akosha")),
             ("C:\\code\\shop", Some("shop")),
             ("C:\\", None),
             ("/", None),

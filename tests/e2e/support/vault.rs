@@ -158,8 +158,8 @@ impl Upload {
     }
 }
 
-/// Returns the checksum that CONTRACT asks for: of the canonical JSON without checksum and
-/// signature.
+/// Returns the checksum that docs/vault-format.md asks for: of the canonical JSON without checksum
+/// and signature.
 fn checksum(manifest: &Value) -> String {
     let mut manifest = manifest.clone();
     let fields = manifest.as_object_mut().unwrap();
