@@ -106,6 +106,8 @@ pub(crate) enum Command {
     Pull(commands::pull::Args),
     /// Show the queue, the lag, the last success and error, quarantine and conflicts
     Status,
+    /// Check everything that can stand in the way, and say what to do
+    Doctor,
     /// Store what files or other tools hold; the same again stores nothing
     Import(commands::import::Args),
     /// Write all memories to a file or to standard output
@@ -150,6 +152,7 @@ impl Command {
             Self::Sync(_) => "sync",
             Self::Pull(_) => "pull",
             Self::Status => "status",
+            Self::Doctor => "doctor",
             Self::Import(_) => "import",
             Self::Export(_) => "export",
             Self::Files(_) => "files",

@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod export;
 pub(crate) mod files;
@@ -65,6 +66,7 @@ pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
         Command::Sync(args) => sync::run(&context, &args),
         Command::Pull(args) => pull::run(&context, &args),
         Command::Status => status::run(&context),
+        Command::Doctor => doctor::run(&context),
         Command::Import(args) => import::run(&context, &args),
         Command::Export(args) => export::run(&context, args),
         Command::Files(command) => files::run(&context, &command),
@@ -92,6 +94,7 @@ fn resumes_queue(command: &Command) -> bool {
             | Command::Hook(_)
             | Command::Sync(_)
             | Command::Status
+            | Command::Doctor
             | Command::Drain
     )
 }
@@ -125,6 +128,7 @@ fn needs(command: &Command) -> Needs {
         | Command::Search(_)
         | Command::History(_)
         | Command::Status
+        | Command::Doctor
         | Command::Export(_)
         | Command::Config(_)
         | Command::Key(_)

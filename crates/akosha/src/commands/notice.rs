@@ -52,6 +52,7 @@ fn tells_errors(context: &Context, command: &Command) -> bool {
     let is_apart = matches!(
         command,
         Command::Status
+            | Command::Doctor
             | Command::Completions(_)
             | Command::Demo
             | Command::Key(_)
