@@ -288,6 +288,12 @@ fn a_vault_that_lost_everything_gets_everything_again() {
     home.store("m", "a memory");
     home.ok(&["sync"]);
     fs::remove_dir_all(vault.root()).unwrap();
+    // Nothing at all changes.
+    let synced = home.ok(&["sync"]);
+    assert_eq!(synced["memories_uploaded"], 1, "{synced}");
+    assert_eq!(synced["files_uploaded"], json!(["one.db", "two.db"]));
+    home.ok(&["vault", "verify", "--deep"]);
+    fs::remove_dir_all(vault.root()).unwrap();
     // Nothing but a file changes.
     fs::write(&one, "one, changed").unwrap();
     let synced = home.ok(&["sync"]);
@@ -334,4 +340,13 @@ fn files_wait_for_the_vault_and_the_sync_says_so() {
     fs::remove_file(vault.root()).unwrap();
     let synced = home.ok(&["sync"]);
     assert_eq!(synced["files_uploaded"], json!(["notes.db"]), "{synced}");
+    // Without a vault they have no place at all.
+    let mut home = home;
+    home.set("cloud_bucket", "");
+    home.store("n", "another memory");
+    let synced = home.json(&["sync"], 3);
+    assert!(
+        synced["error"].as_str().unwrap().contains("notes.db"),
+        "{synced}"
+    );
 }

@@ -33,4 +33,4 @@ mod session_end;
 mod stdio;
 mod support;
 mod the_loop;
-mod vault_care;
+mod vault_verify;

@@ -255,24 +255,6 @@ impl Store {
             forget_files(db, target, system_id)
         })
     }
-
-    /// Records that `target` has lost changes of `system_id` after `seq`: they count as not
-    /// acknowledged.
-    pub fn rewind_push(
-        &self,
-        target: &Target,
-        system_id: &SystemId,
-        seq: i64,
-    ) -> Result<(), StoreError> {
-        self.write_claimed(|db| {
-            db.execute(
-                "UPDATE pushes SET acked_seq = min(acked_seq, ?3) \
-                 WHERE target = ?1 AND system_id = ?2",
-                params![target.as_str(), system_id.as_str(), seq],
-            )?;
-            Ok(())
-        })
-    }
 }
 
 /// Records that a target may have lost the files, too.

@@ -22,7 +22,6 @@ mod files;
 mod publication;
 mod upload;
 
-pub(crate) use changes::Segments;
 use files::Plan;
 use publication::Publication;
 use upload::Upload;
@@ -184,6 +183,10 @@ impl SyncMethod for CloudSync {
         Ok(plan.has_changes() || !plan.failures().is_empty())
     }
 
+    async fn has_lost(&self) -> bool {
+        self.lost_uploads().await.unwrap_or(false)
+    }
+
     async fn pending_files(&self, request: &SyncRequest) -> Vec<String> {
         let Ok(vault) = self.vault() else {
             return Vec::new();
@@ -229,15 +232,13 @@ impl CloudSync {
         let vault = self.vault()?;
         let target = Self::target(vault);
         self.keys().await?.check_push()?;
-        let has_files = self.plan_files(&target, request).await?.has_changes();
         let mut result = Ok(());
         let mut takes_files = true;
         for system_id in dispute::systems(&self.store).await? {
             // A conflict over one id does not keep the others from being synced.
             let is_own = system_id == *self.store.system_id();
-            let looks = is_own && has_files;
             let mut pushed = self
-                .push(&system_id, looks, trigger, progress, report)
+                .push(&system_id, is_own, trigger, progress, report)
                 .await;
             if let Err(conflict @ SyncError::Conflict { .. }) = pushed {
                 pushed = self.give_way(&system_id, conflict, report).await;
@@ -252,6 +253,36 @@ impl CloudSync {
         }
         self.keep_warnings(target, report).await?;
         result
+    }
+
+    /// Returns whether the vault's newest upload of this node is not the one that was acknowledged
+    /// last: it was emptied, or put back to an earlier state.
+    async fn lost_uploads(&self) -> Result<bool, SyncError> {
+        let vault = self.vault()?;
+        let target = Self::target(vault);
+        let system_id = self.store.system_id();
+        let state = on_disk(&self.store, {
+            let (target, system_id) = (target.clone(), system_id.clone());
+            move |store| store.push_state(&target, &system_id)
+        })
+        .await?;
+        let Some(last) = state.last_upload_id else {
+            return Ok(false);
+        };
+        if vault.availability().await != Availability::Available {
+            return Ok(false);
+        }
+        let Some(CurrentHead { head, .. }) = vault.read_head(system_id).await? else {
+            return Ok(true);
+        };
+        if head.upload_id == last || head.writer_id != *self.store.writer_id() {
+            return Ok(false);
+        }
+        let (system_id, upload_id) = (system_id.clone(), head.upload_id);
+        let begun = on_disk(&self.store, move |store| {
+            store.begun(&system_id, &upload_id)
+        });
+        Ok(begun.await?.is_some())
     }
 
     /// Makes durable what the vault cannot promise, as far as this push has found out.

@@ -1,5 +1,6 @@
 //! The one entry to sync: what the command line, the MCP tools and the queue call.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,7 @@ use crate::files::{self, FetchError, FetchedFile, FileError, FileVersion};
 use crate::hybrid::{HybridOutcome, HybridSync};
 use crate::lease::Kept;
 use crate::manifest::Manifest;
-use crate::proof::{self, CollectOptions, CollectReport, RepairReport, VerifyReport};
+use crate::proof::{self, VerifyReport};
 use crate::{
     Availability, CloudSync, HttpSync, MethodError, Progress, ProgressState, PullReport, SyncError,
     SyncReport, SyncRequest, epoch, pull,
@@ -395,51 +396,19 @@ impl Syncer {
         progress: &dyn Progress,
     ) -> Result<VerifyReport, SyncError> {
         let cloud = self.cloud(&self.store)?;
-        let keys = cloud.keys().await?.for_own_uploads();
-        proof::verify(cloud.vault()?, &keys, &self.store, systems, deep, progress).await
-    }
-
-    /// Removes what no upload of this node's systems names any more.
-    ///
-    /// # Errors
-    /// Fails where no vault is set, it does not answer, or another collection is at work.
-    pub async fn collect_garbage(
-        &self,
-        options: CollectOptions,
-    ) -> Result<CollectReport, SyncError> {
-        let cloud = self.cloud(&self.store)?;
-        let keys = cloud.keys().await?.for_own_uploads();
-        let systems = on_disk(&self.store, Store::local_systems).await?;
-        proof::collect(cloud.vault()?, &keys, &self.store, &systems, options).await
-    }
-
-    /// Sends again what the vault has lost of this node's systems and this home still knows, as
-    /// the only one of the home that syncs. A sync has to follow.
-    ///
-    /// # Errors
-    /// Fails where no vault is set or it does not answer.
-    pub async fn repair_vault(&self) -> Result<RepairReport, SyncError> {
-        let cancel = CancellationToken::new();
-        let lease = Kept::new(self.wait_for_lease(&cancel).await?, &cancel);
-        let repaired = self.repair(&lease.store(&self.store)).await;
-        lease.release().await?;
-        repaired
-    }
-
-    async fn repair(&self, claimed: &Store) -> Result<RepairReport, SyncError> {
-        let cloud = self.cloud(claimed)?;
-        let vault = cloud.vault()?;
-        let keys = cloud.keys().await?.for_own_uploads();
+        let (vault, keys) = (cloud.vault()?, cloud.keys().await?);
         let target = CloudSync::target(vault);
-        let mut report = RepairReport {
-            success: true,
-            ..RepairReport::default()
-        };
-        for system_id in on_disk(claimed, Store::local_systems).await? {
-            let one = proof::repair(vault, &keys, claimed, &target, &system_id).await?;
-            report.add(one);
-        }
-        Ok(report)
+        let last = on_disk(&self.store, move |store| {
+            let mut last = HashMap::new();
+            for system_id in store.local_systems()? {
+                if let Some(upload_id) = store.push_state(&target, &system_id)?.last_upload_id {
+                    last.insert(system_id, upload_id);
+                }
+            }
+            Ok(last)
+        })
+        .await?;
+        proof::verify(vault, keys, &self.store, systems, &last, deep, progress).await
     }
 
     /// Refuses to sync under a configuration with errors: it may not be the one that is meant.

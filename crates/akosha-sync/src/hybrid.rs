@@ -1,5 +1,7 @@
 //! Orders the sync methods: cloud, then HTTP.
 
+use std::path::PathBuf;
+
 use akosha_core::ErrorKind;
 use akosha_core::config::{Config, ForceMethod};
 use akosha_store::{Store, Trigger};
@@ -13,6 +15,8 @@ use crate::{
 /// Tries the allowed methods in their order until one brings everything.
 pub struct HybridSync {
     methods: Vec<Box<dyn SyncMethod>>,
+    /// Files that are configured although no method may carry them.
+    stranded: Vec<PathBuf>,
 }
 
 /// What came of it: which method worked and which failed before.
@@ -47,7 +51,12 @@ impl HybridSync {
                 }
             })
             .collect();
-        Ok(Self { methods })
+        let has_place = config.should_use_cloud() || request.method != MethodChoice::Auto;
+        let stranded = config.files.clone().filter(|_| !has_place);
+        Ok(Self {
+            methods,
+            stranded: stranded.unwrap_or_default(),
+        })
     }
 
     /// Tries the methods in their order until one brings everything. One that surely cannot be
@@ -64,6 +73,7 @@ impl HybridSync {
         for method in &self.methods {
             match method.has_pending(request).await {
                 Ok(true) => {}
+                Ok(false) if method.has_lost().await => {}
                 Ok(false) => {
                     outcome.done = Some(method.name());
                     self.name_files_left(&mut outcome, request).await;
@@ -111,6 +121,15 @@ impl HybridSync {
         let Some(done) = outcome.done else {
             return;
         };
+        for path in &self.stranded {
+            outcome.report.files_failed.push(FileFailure {
+                message: format!(
+                    "`{}` is not synced: files go to a vault alone, and none may be used",
+                    path.display()
+                ),
+                kind: ErrorKind::Config,
+            });
+        }
         for method in self.methods.iter().filter(|method| method.name() != done) {
             for name in method.pending_files(request).await {
                 outcome.report.files_failed.push(FileFailure {

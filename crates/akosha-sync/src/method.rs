@@ -139,6 +139,12 @@ pub trait SyncMethod: Send + Sync {
     /// alone.
     async fn has_pending(&self, request: &SyncRequest) -> Result<bool, SyncError>;
 
+    /// Returns whether the target has lost what it acknowledged, as far as a quick look tells; where
+    /// it does not answer, it has not. Asked where nothing is pending.
+    async fn has_lost(&self) -> bool {
+        false
+    }
+
     /// Returns the names of files that this method has to send and no other one can. Looks at them
     /// alone, not into them.
     async fn pending_files(&self, _request: &SyncRequest) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Sync through storage that fails at random, before or after it has done what was asked: nothing
 //! is lost, nothing is doubled, no success is false, and once the storage is well, both homes are
-//! equal. A seed that fails does so again: `AKOSHA_FAULT_SEED=7 cargo test --test faults`.
+//! equal. `AKOSHA_FAULT_SEED=7 cargo test --test faults` runs one seed: the same changes meet the same
+//! dice, which fall to requests in the order in which they arrive.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 #![allow(

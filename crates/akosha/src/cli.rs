@@ -115,7 +115,7 @@ pub(crate) enum Command {
     /// List the files that travel beside the memories, and bring them back
     #[command(subcommand)]
     Files(commands::files::Command),
-    /// Check what the vault holds, remove what is left over, send what it has lost
+    /// Prove what the vault holds
     #[command(subcommand)]
     Vault(commands::vault::Command),
     /// Show, check or create the configuration

@@ -8,29 +8,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 
-/// Threads for blocking calls of a command. The C library's allocator keeps what each thread freed,
-/// so many threads that encode and compress in turn hold many times what one needs. At most two of
-/// them wait for others, which read a file and write one.
-const BLOCKING_THREADS: usize = 4;
-
-/// Starts the runtime of a command on this thread; blocking calls get a few threads of their own.
+/// Starts a runtime on this thread; blocking calls get threads of their own.
 pub(crate) fn start() -> Result<Runtime, Failure> {
-    build(Builder::new_current_thread().max_blocking_threads(BLOCKING_THREADS))
-}
-
-/// Starts the runtime of a server on this thread; a blocking call waits for no other one.
-pub(crate) fn start_server() -> Result<Runtime, Failure> {
-    build(&mut Builder::new_current_thread())
-}
-
-fn build(builder: &mut Builder) -> Result<Runtime, Failure> {
-    builder.enable_all().build().map_err(|error| {
-        Failure::new(
-            ErrorKind::Storage,
-            format!("cannot start the runtime: {error}"),
-            "the system is out of file handles or memory: close programs, then repeat",
-        )
-    })
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                ErrorKind::Storage,
+                format!("cannot start the runtime: {error}"),
+                "the system is out of file handles or memory: close programs, then repeat",
+            )
+        })
 }
 
 /// Exit code of a process that a second Ctrl-C ended: 128 and the number of SIGINT.

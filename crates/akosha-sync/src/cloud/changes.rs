@@ -12,7 +12,7 @@ use crate::segment::{SegmentError, SegmentFile, SegmentWriter};
 const PAGE: usize = 500;
 
 /// Writes the local changes of a system as segments, one after another.
-pub(crate) struct Segments {
+pub(super) struct Segments {
     store: Store,
     system_id: SystemId,
     sealer: Option<Sealer>,
@@ -23,7 +23,7 @@ pub(crate) struct Segments {
 impl Segments {
     /// Starts with the first change after `after` and ends with `up_to`. Where there is a
     /// `sealer`, the segments are sealed with it.
-    pub(crate) fn new(
+    pub(super) fn new(
         store: &Store,
         system_id: &SystemId,
         sealer: Option<&Sealer>,
@@ -40,12 +40,12 @@ impl Segments {
     }
 
     /// Returns the last change that is written.
-    pub(crate) fn reached(&self) -> i64 {
+    pub(super) fn reached(&self) -> i64 {
         self.after
     }
 
     /// Writes the next segment into a file that vanishes with its path; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<(SegmentFile, TempPath)>, SyncError> {
+    pub(super) async fn next(&mut self) -> Result<Option<(SegmentFile, TempPath)>, SyncError> {
         let sealer = self.sealer.as_ref();
         let mut rest = Self::new(&self.store, &self.system_id, sealer, self.after, self.up_to);
         let written = tokio::task::spawn_blocking(move || {

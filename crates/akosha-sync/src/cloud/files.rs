@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use akosha_core::config::{Compression, Config};
-use akosha_core::{SystemId, UploadId};
+use akosha_core::{ErrorKind, SystemId, UploadId};
 use akosha_store::{PushIntent, PushState, PushedFile, Store, Target, Trigger};
 
 use super::publication::Publication;
@@ -16,7 +16,7 @@ use crate::files::{
     Coding, FileError, FileSource, Group, SendError, SendOptions, Sender, Sent, Snapshot,
     StoredPieces, signature, sources,
 };
-use crate::manifest::{CompressionFormat, FileEntry, ManifestDraft};
+use crate::manifest::{CompressionFormat, FileEntry, MAX_CHUNKS, MAX_TOTAL_BYTES, ManifestDraft};
 use crate::vault::{CurrentHead, Vault};
 use crate::{FileFailure, MethodReport, Progress, ProgressState, SyncError, SyncRequest};
 
@@ -193,6 +193,7 @@ impl FilesPush<'_> {
         let chunks = known.flat_map(|file| file.chunks.iter().copied());
         let stored = StoredPieces::of(self.vault, self.system_id, chunks).await?;
         let mut groups = plan.pushed;
+        let names: Vec<String> = groups.keys().cloned().collect();
         let mut files = plan.changed;
         // What the vault has lost is sent again, and not listed as if it were there.
         let key = self.keys.to_encrypt().map(Sealer::key_id);
@@ -209,6 +210,15 @@ impl FilesPush<'_> {
             if !is_same {
                 changed.push(source.name);
             }
+        }
+        for name in names.iter().filter(|name| !groups.contains_key(*name)) {
+            report.files_failed.push(FileFailure {
+                message: format!(
+                    "`{name}` is not listed any more: it is not here to be sent again; earlier \
+                     uploads hold it"
+                ),
+                kind: ErrorKind::Config,
+            });
         }
         let upload_id = if changed.is_empty() {
             self.newest().await?
@@ -276,8 +286,14 @@ impl FilesPush<'_> {
         );
         let mut sent = Vec::new();
         let mut result = Ok(());
+        let mut room = Room::default();
         for source in files {
+            if !room.has_bytes_for(&source) {
+                report.files_failed.push(too_large(&source));
+                continue;
+            }
             match self.send_one(&source, &sender).await {
+                Ok(group) if !room.takes(&group) => report.files_failed.push(too_large(&source)),
                 Ok(group) => sent.push((source, group)),
                 Err(SendError::File(error)) => report.files_failed.push(failure(&error)),
                 Err(SendError::Sync(error)) => {
@@ -359,6 +375,38 @@ impl FilesPush<'_> {
     async fn newest(&self) -> Result<Option<UploadId>, SyncError> {
         newest_with_files(self.store, self.target, self.system_id).await
     }
+}
+
+/// How much of one upload is taken.
+#[derive(Debug, Default)]
+struct Room {
+    bytes: u64,
+    chunks: usize,
+}
+
+impl Room {
+    /// Returns whether a file, as large as it is now, still fits.
+    fn has_bytes_for(&self, source: &FileSource) -> bool {
+        let size = source.path.metadata().map_or(0, |file| file.len());
+        self.bytes + size <= MAX_TOTAL_BYTES
+    }
+
+    /// Takes a file in; returns false where it does not fit.
+    fn takes(&mut self, group: &Group) -> bool {
+        let bytes: u64 = group.entries.iter().map(|file| file.size_bytes).sum();
+        let chunks: usize = group.entries.iter().map(|file| file.chunks.len()).sum();
+        if self.bytes + bytes > MAX_TOTAL_BYTES || self.chunks + chunks > MAX_CHUNKS {
+            return false;
+        }
+        self.bytes += bytes;
+        self.chunks += chunks;
+        true
+    }
+}
+
+fn too_large(source: &FileSource) -> FileFailure {
+    let path = source.path.clone();
+    failure(&FileError::TooLarge { path })
 }
 
 /// Returns the newest upload of a system that lists files, as far as this store pushed it.

@@ -202,8 +202,6 @@ impl Publication<'_> {
             now: self.store.sources().clock.now().max(intent.at),
             keys: &self.keys.for_own_uploads(),
         })?;
-        // Objects that were found and not sent may be on a collector's list.
-        self.vault.outwait_collection(self.store.sources()).await?;
         for segment in manifest.segments() {
             let key = segment.key(self.system_id);
             let found = self.vault.size_of(&key).await?;

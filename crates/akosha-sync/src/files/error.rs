@@ -38,6 +38,14 @@ pub enum FileError {
         /// The other one.
         second: PathBuf,
     },
+    /// It is the log of another one, with which it travels.
+    #[error("of `{}` and `{}` one is a log that belongs to the other and travels with it: name the database alone", .first.display(), .second.display())]
+    Log {
+        /// The one that is synced.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+    },
     /// It is beyond what one upload may hold.
     #[error(
         "`{}` is too large: with it an upload would hold over 100 GB, or over 250,000 pieces",
@@ -88,6 +96,7 @@ impl FileError {
             | Self::NotAFile { .. }
             | Self::Name { .. }
             | Self::SameName { .. }
+            | Self::Log { .. }
             | Self::TooLarge { .. } => ErrorKind::Config,
             Self::Io { .. } => ErrorKind::Storage,
             Self::NotStored { .. } => ErrorKind::NotFound,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use akosha_core::{ErrorKind, SystemId, UploadId};
+use akosha_core::{SystemId, UploadId};
 use chrono::{DateTime, Utc};
 
 use crate::SyncError;
@@ -42,7 +42,7 @@ pub(crate) async fn find(
         }
         let manifest = match read(vault, system_id, &upload_id, now, keys).await {
             // An upload that was taken back is the end of what can be followed.
-            Err(error) if seen.len() > 1 && error.kind() == ErrorKind::Data => break,
+            Err(_) if seen.len() > 1 && is_absent(vault, system_id, &upload_id).await? => break,
             manifest => manifest?,
         };
         if !manifest.files().is_empty() {
@@ -51,6 +51,15 @@ pub(crate) async fn find(
         next = manifest.files_from().or(manifest.parent()).cloned();
     }
     Ok(None)
+}
+
+async fn is_absent(
+    vault: &Vault,
+    system_id: &SystemId,
+    upload_id: &UploadId,
+) -> Result<bool, SyncError> {
+    let key = VaultKey::manifest(system_id, upload_id);
+    Ok(vault.size_of(&key).await?.is_none())
 }
 
 async fn read(

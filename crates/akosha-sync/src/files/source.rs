@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use akosha_core::config::Config;
 
-use super::FileError;
+use super::{FileError, log_suffixes};
 use crate::SyncRequest;
 use crate::manifest::is_file_name;
 
@@ -59,6 +59,18 @@ fn named(path: PathBuf, before: &[FileSource]) -> Result<FileSource, FileError> 
             second: path,
         });
     }
+    let is_log = |one: &str, main: &str| {
+        log_suffixes().any(|suffix| !suffix.is_empty() && *one == format!("{main}{suffix}"))
+    };
+    let related = before
+        .iter()
+        .find(|source| is_log(&name, &source.name) || is_log(&source.name, &name));
+    if let Some(first) = related {
+        return Err(FileError::Log {
+            first: first.path.clone(),
+            second: path,
+        });
+    }
     match path.metadata() {
         Ok(metadata) if metadata.is_file() => Ok(FileSource { name, path }),
         Ok(_) => Err(FileError::NotAFile { path }),
@@ -101,7 +113,8 @@ mod tests {
         }
         let missing = folder.path().join("gone.db");
         let odd = folder.path().join("two words");
-        let config = config(&[&good, &twin, &missing, &odd, &other]);
+        let log = folder.path().join("notes.db-wal");
+        let config = config(&[&good, &twin, &missing, &odd, &other, &log]);
         let (found, failed) = sources(&config, &SyncRequest::default());
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].path, good);
@@ -110,7 +123,8 @@ mod tests {
         assert!(shown[1].contains("does not exist"), "{shown:?}");
         assert!(shown[2].contains("cannot be stored"), "{shown:?}");
         assert!(shown[3].contains("no regular file"), "{shown:?}");
-        assert_eq!(shown.len(), 4);
+        assert!(shown[4].contains("belongs to"), "{shown:?}");
+        assert_eq!(shown.len(), 5);
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl UploadKind {
 }
 
 /// How pieces of files are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CompressionFormat {
     /// Zstandard.
     Zstd,
@@ -96,7 +96,7 @@ impl CompressionFormat {
 }
 
 /// A segment of an upload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SegmentEntry {
     /// Hash of the object's bytes; it also gives the path.
     pub sha256: ContentHash,
@@ -142,7 +142,7 @@ pub struct FileEntry {
 }
 
 /// A piece of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChunkEntry {
     /// Hash of its bytes before compression; it also gives the path.
     pub sha256: ContentHash,

@@ -1,23 +1,15 @@
-//! Proof that a vault holds what its manifests say, and the care of what it holds beside that.
+//! Proof that a vault holds what its manifests say.
 //!
 //! | module | does |
 //! |---|---|
 //! | `survey` | lists a system and reads its manifests |
 //! | `verify` | checks every object that a manifest names |
-//! | `collect` | removes what nothing names |
-//! | `repair` | sends again what is missing and known here |
 
-mod collect;
-mod repair;
 mod survey;
 mod verify;
 
-pub use collect::{CollectOptions, CollectReport};
-pub use repair::RepairReport;
 pub use verify::VerifyReport;
 
-pub(crate) use collect::collect;
-pub(crate) use repair::repair;
 pub(crate) use verify::verify;
 
 use serde::Serialize;

@@ -33,7 +33,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Bytes that were read and hashed; 0 unless every byte was to be checked.
     pub bytes_read: u64,
-    /// Objects that no manifest names: left by pushes that were interrupted.
+    /// Objects that no manifest names: left by pushes that were interrupted. 0 for a system with a
+    /// manifest that cannot be read.
     pub unreferenced: u64,
     /// Their sizes together in bytes.
     pub unreferenced_bytes: u64,
@@ -44,7 +45,7 @@ pub struct VerifyReport {
 }
 
 /// An object that a manifest names.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Named {
     Segment(SegmentEntry),
     Chunk(ChunkEntry),
@@ -66,7 +67,8 @@ impl Named {
     }
 }
 
-/// Checks the named systems, or all. With `deep` every object is read, hashed and decoded.
+/// Checks the named systems, or all. With `deep` every object is read, hashed and decoded. `last`
+/// are the newest uploads that this home knows it made: one that is gone is a problem.
 ///
 /// # Errors
 /// Fails where the vault does not answer; what is wrong in it is in the report.
@@ -75,19 +77,36 @@ pub(crate) async fn verify(
     keys: &VaultKeys,
     store: &Store,
     named: &[SystemId],
+    last: &HashMap<SystemId, UploadId>,
     deep: bool,
     progress: &dyn Progress,
 ) -> Result<VerifyReport, SyncError> {
     let started = Instant::now();
     let mut report = VerifyReport::default();
     let systems: BTreeSet<SystemId> = if named.is_empty() {
-        vault.list_systems().await?
+        let found = vault.list_systems().await?;
+        found.into_iter().chain(last.keys().cloned()).collect()
     } else {
         named.iter().cloned().collect()
     };
     for system_id in systems {
         let now = store.sources().clock.now();
+        // What was written before signatures were required is this home's own to vouch for.
+        let own_keys = keys.for_own_uploads();
+        let own = last.get(&system_id);
+        let keys = own.map_or(keys, |_| &own_keys);
         let survey = Survey::of(vault, &system_id, now, keys).await?;
+        if let Some(upload_id) = own {
+            let key = VaultKey::manifest(&system_id, upload_id);
+            if !survey.objects.contains_key(&key) {
+                report.problems.push(Problem {
+                    system_id: system_id.to_string(),
+                    upload_id: Some(upload_id.to_string()),
+                    key: key.to_string(),
+                    problem: "this home pushed it, and it is not there".into(),
+                });
+            }
+        }
         report.systems += 1;
         report.uploads += survey.manifests.len() as u64;
         report.problems.extend(survey.problems.iter().cloned());
@@ -154,29 +173,28 @@ async fn check_head(
     Ok(())
 }
 
-/// Returns every object that a manifest names, once, with one upload that names it, after it was
-/// found with its size.
+/// Returns every object that manifests name, once for each way in which they do, after it was found
+/// with its size.
 fn objects(
     system_id: &SystemId,
     survey: &Survey,
     report: &mut VerifyReport,
-) -> HashMap<VaultKey, (Named, Origin)> {
+) -> HashMap<(VaultKey, Named), Origin> {
     let mut objects = HashMap::new();
     let mut seen = HashSet::new();
     for manifest in &survey.manifests {
         for (key, object) in named_by(system_id, manifest) {
-            if !seen.insert(key.clone()) {
-                continue;
+            if seen.insert(key.clone()) {
+                report.objects += 1;
+                report.bytes += object.size();
             }
-            report.objects += 1;
-            report.bytes += object.size();
             let problem = match survey.objects.get(&key) {
                 Some(listed) if listed.size_bytes == object.size() => {
                     let origin = Origin {
                         upload_id: manifest.upload_id().clone(),
                         key: manifest.encryption(),
                     };
-                    objects.insert(key, (object, origin));
+                    objects.insert((key, object), origin);
                     continue;
                 }
                 Some(listed) => format!(
@@ -193,6 +211,10 @@ fn objects(
                 problem,
             });
         }
+    }
+    if !survey.problems.is_empty() {
+        // What a manifest names that cannot be read is not known.
+        return objects;
     }
     for (key, listed) in &survey.objects {
         let is_content = matches!(key, VaultKey::Segment { .. } | VaultKey::Chunk { .. });
@@ -224,12 +246,12 @@ async fn read_all(
     keys: &VaultKeys,
     store: &Store,
     system_id: &SystemId,
-    objects: HashMap<VaultKey, (Named, Origin)>,
+    objects: HashMap<(VaultKey, Named), Origin>,
     report: &mut VerifyReport,
     progress: &dyn Progress,
 ) -> Result<(), SyncError> {
     let total_bytes = Some(report.bytes);
-    for (key, (object, Origin { upload_id, key: id })) in objects {
+    for ((key, object), Origin { upload_id, key: id }) in objects {
         let sealer = id.and_then(|id| keys.find(id));
         let checked = match object {
             Named::Segment(entry) => segment(vault, store, system_id, &key, entry, sealer).await,

@@ -57,11 +57,6 @@ impl Vault {
         uploads.boxed()
     }
 
-    /// Lists the claims of collectors and replicas.
-    pub(crate) fn list_leases(&self) -> BoxStream<'static, Result<Listed, VaultError>> {
-        self.list("leases")
-    }
-
     /// Lists every object of a system: manifests, segments, pieces of files and the head.
     pub(crate) fn list_objects(
         &self,

@@ -16,7 +16,6 @@
 mod availability;
 mod blocking;
 mod classify;
-mod collection;
 mod conditional;
 mod error;
 mod folder;
@@ -37,7 +36,6 @@ use object_store::ObjectStore;
 use object_store::aws::AmazonS3;
 use object_store::path::{Path, PathPart};
 
-pub(crate) use collection::Collection;
 pub use error::VaultError;
 pub use head::{CurrentHead, Head, HeadVersion, Swap};
 pub use layout::{Month, Shard, VaultKey};

@@ -49,7 +49,7 @@ pub enum Fault {
     /// Answers so many requests with 503.
     Busy(u32),
     /// Fails one request in `one_in` at random, before or after it has done what was asked, cuts
-    /// bodies short and lists in any order. The same seed does the same to the same requests.
+    /// bodies short and lists in any order. A seed gives the dice, which fall as requests arrive.
     Chaos {
         seed: u64,
         one_in: u64,

@@ -123,7 +123,7 @@ fn home(context: &Context, checks: &mut Checks) -> Result<(), Failure> {
         Some(error) => checks.fail("keys", error.to_string(), Some(error.hint)),
         None => match VaultKeys::load(home, context.config()) {
             Ok(keys) if keys.ids().is_empty() => {
-                checks.ok("keys", "none; the vault is not encrypted")
+                checks.ok("keys", "none; the vault is not encrypted");
             }
             Ok(keys) => {
                 let count = show::counted(keys.ids().len() as u64, "key", "keys");

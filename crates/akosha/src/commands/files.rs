@@ -71,7 +71,8 @@ fn list(context: &Context, args: &ListArgs) -> Result<Exit, Failure> {
     let system = system(context, &args.which);
     let upload = args.which.upload.as_ref();
     let files = runtime::start()?.block_on(syncer.files(&system, upload))?;
-    context.output().answer(&ListAnswer { files })?;
+    let system = system.to_string();
+    context.output().answer(&ListAnswer { system, files })?;
     Ok(Exit::Done)
 }
 
@@ -113,13 +114,18 @@ fn system(context: &Context, which: &Which) -> SystemId {
 
 #[derive(Debug, Serialize)]
 struct ListAnswer {
+    #[serde(skip)]
+    system: String,
     files: Vec<FileVersion>,
 }
 
 impl Answer for ListAnswer {
     fn write_text(&self, page: &mut Page<'_>) -> io::Result<()> {
         let Some(first) = self.files.first() else {
-            return page.line("no files in the vault");
+            return page.line(format!(
+                "no files of {} in the vault; those of another system: `akosha files list --system ID`",
+                self.system
+            ));
         };
         page.line(format!(
             "files of {} in upload {}",
@@ -164,7 +170,7 @@ impl From<FetchError> for Failure {
             FileError::NotStored { .. } => Self::new(
                 ErrorKind::NotFound,
                 message,
-                "see what there is: `akosha files list`",
+                "see what there is: `akosha files list`, with `--system ID` for another system's",
             ),
             FileError::Damaged { .. } => Self::new(
                 ErrorKind::Data,

@@ -22,7 +22,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let background = Arc::new(DetachedDrain::new(context)?);
     let server = AkoshaServer::new(super::handle(context)?, background, Origin::Stdio);
     let cancel = CancellationToken::new();
-    let runtime = runtime::start_server()?;
+    let runtime = runtime::start()?;
     let outcome = runtime.block_on(async {
         if let Err(error) = runtime::cancel_on_signal(cancel.clone()) {
             tracing::warn!(%error, "this process cannot be asked to end");
