@@ -10,7 +10,7 @@ use crate::{Store, StoreError, Target, row};
 pub struct PushedFile {
     /// Its name.
     pub name: String,
-    /// The state in which it was pushed; empty where that is not known.
+    /// The state in which it was pushed, as the pusher tells states apart.
     pub signature: String,
     /// What the manifest says of it and of its logs, as JSON.
     pub entries: String,

@@ -76,6 +76,21 @@ impl CloudSync {
         self.keys.get_or_try_init(load).await
     }
 
+    /// Returns the uploads of a system to the vault, which `target` names.
+    async fn publication<'a>(
+        &'a self,
+        target: &'a Target,
+        system_id: &'a SystemId,
+    ) -> Result<Publication<'a>, SyncError> {
+        Ok(Publication {
+            store: &self.store,
+            vault: self.vault()?,
+            keys: self.keys().await?,
+            target,
+            system_id,
+        })
+    }
+
     /// Takes over a system id: see [`Syncer::adopt`](crate::Syncer::adopt).
     pub(crate) async fn adopt(&self, system_id: &SystemId) -> Result<Adoption, SyncError> {
         let vault = self.vault()?;
@@ -101,13 +116,7 @@ impl CloudSync {
             move |store| store.push_state(&target, &system_id)
         })
         .await?;
-        let publication = Publication {
-            store: &self.store,
-            vault,
-            keys: self.keys().await?,
-            target,
-            system_id,
-        };
+        let publication = self.publication(target, system_id).await?;
         if is_expected(&head, &state, self.store.writer_id()) || publication.resume(&head).await? {
             return Ok(Adoption {
                 epoch: head.epoch,
@@ -237,9 +246,7 @@ impl CloudSync {
         for system_id in dispute::systems(&self.store).await? {
             // A conflict over one id does not keep the others from being synced.
             let is_own = system_id == *self.store.system_id();
-            let mut pushed = self
-                .push(&system_id, is_own, trigger, progress, report)
-                .await;
+            let mut pushed = self.push(&system_id, trigger, progress, report).await;
             if let Err(conflict @ SyncError::Conflict { .. }) = pushed {
                 pushed = self.give_way(&system_id, conflict, report).await;
             }
@@ -311,37 +318,24 @@ impl CloudSync {
         }
         let vault = self.vault()?;
         let target = Self::target(vault);
-        let publication = Publication {
-            store: &self.store,
-            vault,
-            keys: self.keys().await?,
-            target: &target,
-            system_id,
-        };
+        let publication = self.publication(&target, system_id).await?;
         publication.close(report).await?;
         dispute::move_away(&self.store, &target, system_id, conflict).await
     }
 
     /// Pushes what the vault lacks of one system: finishes the upload that was begun before, if
-    /// any, then makes new ones until nothing is left. With `looks` it looks at the vault although
-    /// nothing is left: something else is to be written there.
+    /// any, then makes new ones until nothing is left. Looks at the vault at least once under the
+    /// present id: files may follow, or the vault may have lost what it had.
     async fn push(
         &self,
         system_id: &SystemId,
-        mut looks: bool,
         trigger: Trigger,
         progress: &dyn Progress,
         report: &mut MethodReport,
     ) -> Result<(), SyncError> {
         let vault = self.vault()?;
         let target = Self::target(vault);
-        let publication = Publication {
-            store: &self.store,
-            vault,
-            keys: self.keys().await?,
-            target: &target,
-            system_id,
-        };
+        let publication = self.publication(&target, system_id).await?;
         let read_state = async || {
             let (target, system_id) = (target.clone(), system_id.clone());
             on_disk(&self.store, move |store| {
@@ -353,6 +347,7 @@ impl CloudSync {
             .await
         };
         let (mut state, mut unsynced) = read_state().await?;
+        let mut looks = system_id == self.store.system_id();
         while unsynced.changes > 0 || state.intent.is_some() || looks {
             looks = false;
             let current = vault.read_head(system_id).await?;
@@ -374,11 +369,7 @@ impl CloudSync {
                 publication.finish(intent, current, report).await?;
             } else if unsynced.changes > 0 {
                 let upload = Upload {
-                    store: &self.store,
-                    vault,
-                    keys: self.keys().await?,
-                    target: &target,
-                    system_id,
+                    publication,
                     trigger,
                     progress,
                 };

@@ -7,6 +7,8 @@ use akosha_core::Invalid;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::lower_hex;
+
 /// A SHA-256; shown, read and sorted as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -50,9 +52,7 @@ impl FromStr for ContentHash {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let mut bytes = [0; 32];
-        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
-        if is_lower && hex::decode_to_slice(text, &mut bytes).is_ok() {
+        if let Some(bytes) = lower_hex::decode(text) {
             return Ok(Self(bytes));
         }
         let shown: String = text.chars().take(70).collect();

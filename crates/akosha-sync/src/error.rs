@@ -6,6 +6,7 @@ use akosha_store::StoreError;
 use crate::crypt::{KeyError, SegmentSealError};
 use crate::epoch;
 use crate::manifest::ManifestError;
+use crate::received::ReceiveError;
 use crate::segment::SegmentError;
 use crate::vault::VaultError;
 
@@ -268,6 +269,18 @@ impl From<KeyError> for SyncError {
                 hint,
                 kind,
             },
+        }
+    }
+}
+
+impl From<ReceiveError> for SyncError {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Vault(error) => error.into(),
+            ReceiveError::Manifest(error) => error.into(),
+            error @ ReceiveError::Segment { .. } => Self::damaged(error.to_string()),
+            ReceiveError::Disk(error) => SegmentError::Io(error).into(),
+            ReceiveError::Lost(error) => error,
         }
     }
 }

@@ -68,6 +68,18 @@ impl HybridSync {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> HybridOutcome {
+        let mut outcome = self.try_all(request, trigger, progress, cancel).await;
+        self.name_files_left(&mut outcome, request).await;
+        outcome
+    }
+
+    async fn try_all(
+        &self,
+        request: &SyncRequest,
+        trigger: Trigger,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> HybridOutcome {
         let mut outcome = HybridOutcome::default();
         let mut slow = Vec::new();
         for method in &self.methods {
@@ -76,7 +88,6 @@ impl HybridSync {
                 Ok(false) if method.has_lost().await => {}
                 Ok(false) => {
                     outcome.done = Some(method.name());
-                    self.name_files_left(&mut outcome, request).await;
                     return outcome;
                 }
                 Err(error) => {
@@ -98,7 +109,6 @@ impl HybridSync {
             }
             let report = method.sync(request, trigger, progress, cancel).await;
             if outcome.ends_with(method.name(), report) {
-                self.name_files_left(&mut outcome, request).await;
                 return outcome;
             }
         }
@@ -109,7 +119,6 @@ impl HybridSync {
                 .errors
                 .retain(|error| error.method() != method.name());
             if outcome.ends_with(method.name(), report) {
-                self.name_files_left(&mut outcome, request).await;
                 return outcome;
             }
         }

@@ -17,15 +17,18 @@ pub mod files;
 mod http;
 mod hybrid;
 mod lease;
+mod lower_hex;
 pub mod manifest;
 mod method;
-pub mod proof;
 mod pull;
+mod received;
+mod report;
 mod retry;
 pub mod segment;
 mod status;
 mod tls;
 pub mod vault;
+pub mod verify;
 
 pub use cloud::CloudSync;
 pub use content_hash::ContentHash;
@@ -34,10 +37,11 @@ pub use error::SyncError;
 pub use http::HttpSync;
 pub use hybrid::{HybridOutcome, HybridSync};
 pub use method::{
-    Availability, FileFailure, MethodChoice, MethodError, MethodReport, NoProgress, Progress,
-    ProgressState, SyncMethod, SyncReport, SyncRequest,
+    Availability, FileFailure, MethodChoice, MethodReport, NoProgress, Progress, ProgressState,
+    SyncMethod, SyncRequest,
 };
 pub use pull::{PullReport, QuarantinedUpload};
+pub use report::{MethodError, SyncReport};
 pub use status::{
     Lag, MethodStatus, ParkedJob, QueueStatus, SyncConflict, SyncStatus, VaultStatus,
 };

@@ -1,8 +1,6 @@
 //! What every sync method does, what it is asked and what it answers.
 
-use std::time::Duration;
-
-use akosha_core::{ErrorKind, JobId, UploadId};
+use akosha_core::{ErrorKind, UploadId};
 use akosha_store::Trigger;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -163,68 +161,4 @@ pub trait SyncMethod: Send + Sync {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> MethodReport;
-}
-
-/// What a sync did, as `sync_to_akosha` and `akosha sync --json` answer it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct SyncReport {
-    /// The method that brought it, or the first that brought a part; `none` where none did.
-    pub method: &'static str,
-    /// Whether everything that was unsynced is stored and verified at the target.
-    pub success: bool,
-    /// Names of files that were sent.
-    pub files_uploaded: Vec<String>,
-    /// Changes that the target has acknowledged.
-    pub memories_uploaded: u64,
-    /// Bytes sent.
-    pub bytes_transferred: u64,
-    /// Bytes that the target had already.
-    pub bytes_deduplicated: u64,
-    /// Seconds that it took.
-    pub duration_seconds: f64,
-    /// The newest upload.
-    pub upload_id: Option<String>,
-    /// All uploads, oldest first.
-    pub upload_ids: Vec<String>,
-    /// What went wrong, all methods in one line.
-    pub error: Option<String>,
-    /// What went wrong, by method.
-    pub errors: Vec<MethodError>,
-    /// The method that failed before another one took over.
-    pub fallback_from: Option<&'static str>,
-    /// What asked for it: `manual`, `session_end`.
-    pub triggered_by: &'static str,
-    /// The job under which it is on record.
-    pub job_id: Option<JobId>,
-    /// What to do about the error.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// The class of the error.
-    #[serde(skip)]
-    pub kind: Option<ErrorKind>,
-    /// Whether all memories are synced and only files are not.
-    #[serde(skip)]
-    pub lacks_files_alone: bool,
-}
-
-impl SyncReport {
-    /// Returns whether some of it arrived and some did not.
-    pub fn is_partial(&self) -> bool {
-        let has_sent = self.memories_uploaded > 0 || !self.files_uploaded.is_empty();
-        !self.success && (has_sent || self.lacks_files_alone)
-    }
-
-    /// Sets how long it took.
-    pub fn took(&mut self, duration: Duration) {
-        self.duration_seconds = duration.as_secs_f64();
-    }
-}
-
-/// An error of one method.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MethodError {
-    /// The method: `cloud`, `http`, `config`, `queue`.
-    pub method: &'static str,
-    /// What happened.
-    pub error: String,
 }

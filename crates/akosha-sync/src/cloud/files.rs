@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use akosha_core::config::{Compression, Config};
 use akosha_core::{ErrorKind, SystemId, UploadId};
-use akosha_store::{PushIntent, PushState, PushedFile, Store, Target, Trigger};
+use akosha_store::{PushState, PushedFile, Store, Target, Trigger};
 
 use super::publication::Publication;
 use super::{CloudSync, is_expected};
-use crate::crypt::{KeyId, Sealer, VaultKeys};
+use crate::crypt::{KeyId, Sealer};
 use crate::disk::on_disk;
 use crate::files::{
     Coding, FileError, FileSource, Group, SendError, SendOptions, Sender, Sent, Snapshot,
     StoredPieces, signature, sources,
 };
-use crate::manifest::{CompressionFormat, FileEntry, MAX_CHUNKS, MAX_TOTAL_BYTES, ManifestDraft};
-use crate::vault::{CurrentHead, Vault};
+use crate::manifest::{CompressionFormat, FileEntry, MAX_CHUNKS, MAX_TOTAL_BYTES};
+use crate::vault::CurrentHead;
 use crate::{FileFailure, MethodReport, Progress, ProgressState, SyncError, SyncRequest};
 
 /// Longest name of a file in an encrypted vault, so that the sealed name of its longest log is one
@@ -31,7 +31,7 @@ pub(super) struct Plan {
     changed: Vec<FileSource>,
     /// The others.
     unchanged: Vec<FileSource>,
-    /// What the target has of the configured files.
+    /// What the target has of the files, also of those that are not configured any more.
     pushed: HashMap<String, Group>,
     /// Why others cannot be pushed.
     failed: Vec<FileError>,
@@ -146,12 +146,8 @@ impl CloudSync {
             return Err(self.conflict(head, &state));
         }
         let push = FilesPush {
-            store: &self.store,
+            publication: self.publication(&target, system_id).await?,
             config: &self.config,
-            vault,
-            keys: self.keys().await?,
-            target: &target,
-            system_id,
             trigger,
             progress,
         };
@@ -161,12 +157,8 @@ impl CloudSync {
 
 /// A push of files to one vault.
 struct FilesPush<'a> {
-    store: &'a Store,
+    publication: Publication<'a>,
     config: &'a Config,
-    vault: &'a Vault,
-    keys: &'a VaultKeys,
-    target: &'a Target,
-    system_id: &'a SystemId,
     trigger: Trigger,
     progress: &'a dyn Progress,
 }
@@ -189,19 +181,36 @@ impl FilesPush<'_> {
         current: Option<CurrentHead>,
         report: &mut MethodReport,
     ) -> Result<(), SyncError> {
+        let Publication {
+            store,
+            vault,
+            target,
+            system_id,
+            ..
+        } = self.publication;
         let known = plan.pushed.values().flat_map(|group| &group.entries);
         let chunks = known.flat_map(|file| file.chunks.iter().copied());
-        let stored = StoredPieces::of(self.vault, self.system_id, chunks).await?;
-        let mut groups = plan.pushed;
-        let names: Vec<String> = groups.keys().cloned().collect();
-        let mut files = plan.changed;
+        let stored = StoredPieces::of(vault, system_id, chunks).await?;
         // What the vault has lost is sent again, and not listed as if it were there.
-        let key = self.keys.to_encrypt().map(Sealer::key_id);
-        groups.retain(|_, group| group.is_under(key) && stored.missing(&group.entries).is_none());
-        let lost = plan.unchanged.into_iter();
-        files.extend(lost.filter(|source| !groups.contains_key(&source.name)));
+        let key = self.key();
+        let is_there =
+            |group: &Group| group.is_under(key) && stored.missing(&group.entries).is_none();
+        let (mut groups, lost): (HashMap<_, _>, HashMap<_, _>) = plan
+            .pushed
+            .into_iter()
+            .partition(|(_, group)| is_there(group));
+        let mut files = plan.changed;
+        let unchanged = plan.unchanged.into_iter();
+        files.extend(unchanged.filter(|source| lost.contains_key(&source.name)));
+        let is_sent = |name: &String| files.iter().any(|source| source.name == *name);
+        let gone: Vec<&String> = lost.keys().filter(|name| !is_sent(name)).collect();
+        // What is sent again takes the room of what it replaces.
+        let mut room = Room::default();
+        for (_, group) in groups.iter().filter(|(name, _)| !is_sent(name)) {
+            room.takes(group);
+        }
         let mut changed = Vec::new();
-        for (source, group) in self.send(files, stored, report).await? {
+        for (source, group) in self.send(files, stored, room, report).await? {
             let before = groups.insert(source.name.clone(), group);
             let now = groups.get(&source.name);
             let is_same = before
@@ -211,7 +220,8 @@ impl FilesPush<'_> {
                 changed.push(source.name);
             }
         }
-        for name in names.iter().filter(|name| !groups.contains_key(*name)) {
+        // Without a new listing the old one stands.
+        for name in gone.into_iter().filter(|_| !changed.is_empty()) {
             report.files_failed.push(FileFailure {
                 message: format!(
                     "`{name}` is not listed any more: it is not here to be sent again; earlier \
@@ -221,7 +231,7 @@ impl FilesPush<'_> {
             });
         }
         let upload_id = if changed.is_empty() {
-            self.newest().await?
+            self.publication.newest_with_files().await?
         } else {
             let files = listed(&groups, self.compression());
             let intent = self.publish(files, acked_seq, current, report).await?;
@@ -232,8 +242,8 @@ impl FilesPush<'_> {
             return Ok(());
         };
         let rows: Vec<PushedFile> = groups.values().map(|group| group.row(&upload_id)).collect();
-        let (target, system_id) = (self.target.clone(), self.system_id.clone());
-        on_disk(self.store, move |store| {
+        let (target, system_id) = (target.clone(), system_id.clone());
+        on_disk(store, move |store| {
             store.record_files(&target, &system_id, &rows)
         })
         .await
@@ -253,6 +263,7 @@ impl FilesPush<'_> {
         &self,
         files: Vec<FileSource>,
         stored: StoredPieces,
+        mut room: Room,
         report: &mut MethodReport,
     ) -> Result<Vec<(FileSource, Group)>, SyncError> {
         let sizes = files.iter().filter_map(|file| file.path.metadata().ok());
@@ -276,17 +287,22 @@ impl FilesPush<'_> {
             compression: self.compression(),
             deduplicates: self.config.enable_deduplication,
         };
+        let Publication {
+            vault,
+            keys,
+            system_id,
+            ..
+        } = self.publication;
         let sender = Sender::new(
-            self.vault,
-            self.system_id,
-            Coding::new(self.system_id, self.keys.to_encrypt()),
+            vault,
+            system_id,
+            Coding::new(system_id, keys.to_encrypt()),
             options,
             stored,
             &done,
         );
         let mut sent = Vec::new();
         let mut result = Ok(());
-        let mut room = Room::default();
         for source in files {
             if !room.has_bytes_for(&source) {
                 report.files_failed.push(too_large(&source));
@@ -309,7 +325,7 @@ impl FilesPush<'_> {
     }
 
     async fn send_one(&self, source: &FileSource, sender: &Sender<'_>) -> Result<Group, SendError> {
-        let (copied, temporary) = (source.clone(), self.store.home().temporary());
+        let (copied, temporary) = (source.clone(), self.publication.store.home().temporary());
         let snapshot = tokio::task::spawn_blocking(move || Snapshot::take(&copied, &temporary))
             .await
             .map_err(|error| SyncError::of_join(&error))??;
@@ -319,10 +335,7 @@ impl FilesPush<'_> {
         }
         Ok(Group {
             name: source.name.clone(),
-            signature: Group::sign(
-                self.keys.to_encrypt().map(Sealer::key_id),
-                &snapshot.signature,
-            ),
+            signature: Group::sign(self.key(), &snapshot.signature),
             entries,
         })
     }
@@ -335,45 +348,20 @@ impl FilesPush<'_> {
         current: Option<CurrentHead>,
         report: &mut MethodReport,
     ) -> Result<UploadId, SyncError> {
-        let sources = self.store.sources();
-        let intent = PushIntent {
-            upload_id: UploadId::generate(self.system_id, sources),
-            to_seq: acked_seq,
-            at: sources.clock.now(),
-        };
-        let (target, system_id) = (self.target.clone(), self.system_id.clone());
-        let begun = intent.clone();
-        on_disk(self.store, move |store| {
-            store.begin_push(&target, &system_id, &begun)
-        })
-        .await?;
-        let mut draft =
-            ManifestDraft::new(self.system_id.clone(), intent.upload_id.clone(), intent.at);
-        draft.parent = current
-            .as_ref()
-            .map(|current| current.head.upload_id.clone());
+        let publication = &self.publication;
+        let intent = publication.intend(acked_seq);
+        publication.begin(&intent).await?;
+        let mut draft = publication.draft(&intent, current.as_ref(), self.trigger);
         draft.compression = self.compression();
         draft.files = files;
-        self.trigger
-            .as_str()
-            .clone_into(&mut draft.metadata.trigger);
-        let publication = Publication {
-            store: self.store,
-            vault: self.vault,
-            keys: self.keys,
-            target: self.target,
-            system_id: self.system_id,
-        };
-        publication
-            .create(draft.seal(self.keys)?, &intent, report)
-            .await?;
+        publication.create(&draft, &intent, report).await?;
         publication.publish(&intent, current, report).await?;
         Ok(intent.upload_id)
     }
 
-    /// Returns the newest upload that lists files.
-    async fn newest(&self) -> Result<Option<UploadId>, SyncError> {
-        newest_with_files(self.store, self.target, self.system_id).await
+    /// Returns the key that pieces are sealed with.
+    fn key(&self) -> Option<KeyId> {
+        self.publication.keys.to_encrypt().map(Sealer::key_id)
     }
 }
 
@@ -407,20 +395,6 @@ impl Room {
 fn too_large(source: &FileSource) -> FileFailure {
     let path = source.path.clone();
     failure(&FileError::TooLarge { path })
-}
-
-/// Returns the newest upload of a system that lists files, as far as this store pushed it.
-pub(super) async fn newest_with_files(
-    store: &Store,
-    target: &Target,
-    system_id: &SystemId,
-) -> Result<Option<UploadId>, SyncError> {
-    let (target, system_id) = (target.clone(), system_id.clone());
-    on_disk(store, move |store| {
-        let rows = store.pushed_files(&target, &system_id)?;
-        Ok(rows.into_iter().map(|row| row.upload_id).max())
-    })
-    .await
 }
 
 /// Returns what a manifest lists: every file, by name, compressed as one format says or, piece by

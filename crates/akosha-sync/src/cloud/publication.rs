@@ -2,19 +2,20 @@
 //! an upload that stopped half-way.
 
 use akosha_core::{ErrorKind, SystemId, UploadId};
-use akosha_store::{PushIntent, PushedFile, Store, Target};
+use akosha_store::{PushIntent, PushedFile, Store, Target, Trigger};
 use bytes::Bytes;
 
 use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
 use crate::files::{Group, StoredPieces};
-use crate::manifest::{
-    MAX_MANIFEST_BYTES, Manifest, SealedManifest, UnverifiedManifest, Verification,
-};
+use crate::manifest::{Manifest, ManifestDraft, SealedManifest};
+use crate::received;
 use crate::vault::{Created, CurrentHead, Head, Swap, Vault, VaultKey};
 use crate::{MethodReport, SyncError};
 
-/// Makes an upload whose manifest is written the newest one of its system.
+/// The uploads of one system to one vault: begins them, makes one whose manifest is written the
+/// newest of its system, and settles those that stopped half-way.
+#[derive(Clone, Copy)]
 pub(super) struct Publication<'a> {
     pub(super) store: &'a Store,
     pub(super) vault: &'a Vault,
@@ -24,17 +25,52 @@ pub(super) struct Publication<'a> {
 }
 
 impl Publication<'_> {
+    /// Names an upload that will hold the changes up to `to_seq`.
+    pub(super) fn intend(&self, to_seq: i64) -> PushIntent {
+        let sources = self.store.sources();
+        PushIntent {
+            upload_id: UploadId::generate(self.system_id, sources),
+            to_seq,
+            at: sources.clock.now(),
+        }
+    }
+
+    /// Records an upload, so that a later push can tell what became of it.
+    pub(super) async fn begin(&self, intent: &PushIntent) -> Result<(), SyncError> {
+        let (target, system_id) = (self.target.clone(), self.system_id.clone());
+        let intent = intent.clone();
+        on_disk(self.store, move |store| {
+            store.begin_push(&target, &system_id, &intent)
+        })
+        .await
+    }
+
+    /// Starts the manifest of an upload that follows `current`.
+    pub(super) fn draft(
+        &self,
+        intent: &PushIntent,
+        current: Option<&CurrentHead>,
+        trigger: Trigger,
+    ) -> ManifestDraft {
+        let (system_id, upload_id) = (self.system_id.clone(), intent.upload_id.clone());
+        let mut draft = ManifestDraft::new(system_id, upload_id, intent.at);
+        draft.parent = current.map(|current| current.head.upload_id.clone());
+        trigger.as_str().clone_into(&mut draft.metadata.trigger);
+        draft
+    }
+
     /// Writes the manifest: from here on readers see the upload.
     pub(super) async fn create(
         &self,
-        sealed: SealedManifest,
+        draft: &ManifestDraft,
         intent: &PushIntent,
         report: &mut MethodReport,
     ) -> Result<(), SyncError> {
         let key = VaultKey::manifest(self.system_id, &intent.upload_id);
-        let size = sealed.bytes.len() as u64;
+        let SealedManifest { bytes, .. } = draft.seal(self.keys)?;
+        let size = bytes.len() as u64;
         on_disk(self.store, Store::check_claim).await?;
-        match self.vault.create(&key, sealed.bytes).await? {
+        match self.vault.create(&key, bytes).await? {
             Created::Created => {
                 report.bytes_transferred += size;
                 Ok(())
@@ -192,16 +228,12 @@ impl Publication<'_> {
     }
 
     async fn read_back(&self, intent: &PushIntent) -> Result<Manifest, SyncError> {
+        let keys = self.keys.for_own_uploads();
+        // The clock may have been set back since the upload was begun.
+        let now = self.store.sources().clock.now().max(intent.at);
         let upload_id = &intent.upload_id;
-        let key = VaultKey::manifest(self.system_id, upload_id);
-        let bytes = self.vault.get(&key, MAX_MANIFEST_BYTES).await?;
-        let manifest = UnverifiedManifest::parse(&bytes)?.verify(&Verification {
-            system_id: self.system_id,
-            upload_id,
-            // The clock may have been set back since the upload was begun.
-            now: self.store.sources().clock.now().max(intent.at),
-            keys: &self.keys.for_own_uploads(),
-        })?;
+        let (manifest, _) =
+            received::manifest(self.vault, &keys, now, self.system_id, upload_id).await?;
         for segment in manifest.segments() {
             let key = segment.key(self.system_id);
             let found = self.vault.size_of(&key).await?;
@@ -223,6 +255,16 @@ impl Publication<'_> {
             }
         }
         Ok(manifest)
+    }
+
+    /// Returns the newest upload that lists files, as far as this store pushed it.
+    pub(super) async fn newest_with_files(&self) -> Result<Option<UploadId>, SyncError> {
+        let (target, system_id) = (self.target.clone(), self.system_id.clone());
+        on_disk(self.store, move |store| {
+            let rows = store.pushed_files(&target, &system_id)?;
+            Ok(rows.into_iter().map(|row| row.upload_id).max())
+        })
+        .await
     }
 
     /// Gives the upload up; its changes stay unacknowledged.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::KeyError;
+use crate::lower_hex;
 
 /// Bytes of a key.
 pub(super) const KEY_BYTES: usize = 32;
@@ -136,9 +137,7 @@ impl FromStr for KeyId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let mut bytes = [0; 8];
-        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
-        if is_lower && hex::decode_to_slice(text, &mut bytes).is_ok() {
+        if let Some(bytes) = lower_hex::decode(text) {
             return Ok(Self(bytes));
         }
         let shown: String = text.chars().take(40).collect();

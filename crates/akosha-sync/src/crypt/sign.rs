@@ -8,7 +8,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
 use super::{KeyError, SignatureError};
-use crate::ContentHash;
+use crate::{ContentHash, lower_hex};
 
 /// What a signature is over begins with, so that it can stand for nothing else.
 const CONTEXT: &[u8] = b"akosha-manifest-v1\n";
@@ -37,15 +37,8 @@ impl FromStr for PublicKey {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let mut bytes = [0; 32];
-        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
-        if is_lower && hex::decode_to_slice(text, &mut bytes).is_ok() {
-            return Ok(Self(bytes));
-        }
-        Err(Invalid::new(
-            "public_key",
-            "must be 64 lower-case hex digits",
-        ))
+        let invalid = || Invalid::new("public_key", "must be 64 lower-case hex digits");
+        lower_hex::decode(text).map(Self).ok_or_else(invalid)
     }
 }
 
@@ -102,11 +95,7 @@ pub(super) fn verify(signature: &str, checksum: &ContentHash) -> Result<PublicKe
         return Err(unknown());
     };
     let public_key: PublicKey = public_key.parse().map_err(|_| unknown())?;
-    let mut bytes = [0; 64];
-    if signature.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Err(unknown());
-    }
-    hex::decode_to_slice(signature, &mut bytes).map_err(|_| unknown())?;
+    let bytes: [u8; 64] = lower_hex::decode(signature).ok_or_else(unknown)?;
     UnparsedPublicKey::new(&ED25519, public_key.0)
         .verify(&message(checksum), &bytes)
         .map_err(|_| SignatureError::Wrong { public_key })?;

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use akosha_core::{SystemId, UploadId};
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use super::coding::Coding;
 use super::{FileError, log_suffixes};
 use crate::manifest::{ChunkEntry, FileEntry, Manifest};
 use crate::vault::{Vault, VaultKey};
-use crate::{ContentHash, SyncError};
+use crate::{ContentHash, Progress, ProgressState, SyncError};
 
 /// Pieces that are on their way at once.
 const AT_ONCE: usize = 4;
@@ -97,7 +98,8 @@ pub(crate) struct Destination<'a> {
     pub(crate) replace: bool,
 }
 
-/// Fetches a file of an upload with the logs that belong to it. Nothing appears unless all of it
+/// Fetches a file of an upload with the logs that belong to it; `progress` is told the bytes of what
+/// is not there yet. Nothing appears unless all of it
 /// is whole and nothing stands in the way. A log of another version stands in the way, too: a
 /// database would apply it.
 ///
@@ -110,7 +112,7 @@ pub(crate) async fn fetch(
     coding: &Coding,
     name: &str,
     to: Destination<'_>,
-    done: &(dyn Fn(u64) + Send + Sync),
+    progress: &dyn Progress,
 ) -> Result<Vec<FetchedFile>, FetchError> {
     let mut fetched = Vec::new();
     let mut wanted = Vec::new();
@@ -142,10 +144,19 @@ pub(crate) async fn fetch(
     if !to.replace && fetched.iter().any(in_the_way) {
         return Ok(fetched);
     }
+    let total_bytes = Some(wanted.iter().map(|(entry, _)| entry.size_bytes).sum());
+    let bytes = AtomicU64::new(0);
+    let done = |size| {
+        progress.update(ProgressState {
+            bytes: bytes.fetch_add(size, Ordering::Relaxed) + size,
+            total_bytes,
+            ..ProgressState::default()
+        });
+    };
     let mut arrived = Vec::new();
     for (entry, path) in wanted {
         let from = (vault, manifest.system_id());
-        let temporary = download(from, entry, coding, to.folder, done).await?;
+        let temporary = download(from, entry, coding, to.folder, &done).await?;
         arrived.push((temporary, path));
     }
     // Logs first: a database without its log lacks rows, a log without its database does nothing.

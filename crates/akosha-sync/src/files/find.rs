@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 
 use crate::SyncError;
 use crate::crypt::VaultKeys;
-use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, UnverifiedManifest, Verification};
-use crate::vault::{Vault, VaultKey};
+use crate::manifest::Manifest;
+use crate::received::{self, ReceiveError};
+use crate::vault::Vault;
 
 /// Most manifests that are read on the way back.
 const MOST_READ: usize = 10_000;
@@ -29,7 +30,7 @@ pub(crate) async fn find(
     keys: &VaultKeys,
 ) -> Result<Option<Manifest>, SyncError> {
     if let Some(upload_id) = upload_id {
-        let manifest = read(vault, system_id, upload_id, now, keys).await?;
+        let (manifest, _) = received::manifest(vault, keys, now, system_id, upload_id).await?;
         return Ok(Some(manifest).filter(|manifest| !manifest.files().is_empty()));
     }
     let head = vault.read_head(system_id).await?;
@@ -40,10 +41,11 @@ pub(crate) async fn find(
         if seen.len() == MOST_READ || !seen.insert(upload_id.clone()) {
             break;
         }
-        let manifest = match read(vault, system_id, &upload_id, now, keys).await {
+        let (manifest, _) = match received::manifest(vault, keys, now, system_id, &upload_id).await
+        {
             // An upload that was taken back is the end of what can be followed.
-            Err(_) if seen.len() > 1 && is_absent(vault, system_id, &upload_id).await? => break,
-            manifest => manifest?,
+            Err(ReceiveError::Vault(error)) if seen.len() > 1 && error.is_not_found() => break,
+            received => received?,
         };
         if !manifest.files().is_empty() {
             return Ok(Some(manifest));
@@ -51,36 +53,4 @@ pub(crate) async fn find(
         next = manifest.files_from().or(manifest.parent()).cloned();
     }
     Ok(None)
-}
-
-async fn is_absent(
-    vault: &Vault,
-    system_id: &SystemId,
-    upload_id: &UploadId,
-) -> Result<bool, SyncError> {
-    let key = VaultKey::manifest(system_id, upload_id);
-    Ok(vault.size_of(&key).await?.is_none())
-}
-
-async fn read(
-    vault: &Vault,
-    system_id: &SystemId,
-    upload_id: &UploadId,
-    now: DateTime<Utc>,
-    keys: &VaultKeys,
-) -> Result<Manifest, SyncError> {
-    let key = VaultKey::manifest(system_id, upload_id);
-    let bytes = vault.get(&key, MAX_MANIFEST_BYTES).await?;
-    let (system_id, upload_id, keys) = (system_id.clone(), upload_id.clone(), keys.clone());
-    let verified = tokio::task::spawn_blocking(move || {
-        UnverifiedManifest::parse(&bytes)?.verify(&Verification {
-            system_id: &system_id,
-            upload_id: &upload_id,
-            now,
-            keys: &keys,
-        })
-    });
-    Ok(verified
-        .await
-        .map_err(|error| SyncError::of_join(&error))??)
 }

@@ -1,19 +1,17 @@
 //! Verifies one upload whole, then merges it.
 
 use std::fs::File;
-use std::path::PathBuf;
 
 use akosha_core::{ErrorKind, IngestionMethod, SystemId, UploadId};
 use akosha_store::{Change, Merged, Store, StoreError};
 use tempfile::TempPath;
 
 use crate::SyncError;
-use crate::crypt::{MAX_SEALED_SEGMENT_BYTES, Sealer, SegmentSealError, VaultKeys};
-use crate::manifest::{
-    MAX_MANIFEST_BYTES, Manifest, ManifestError, SegmentEntry, UnverifiedManifest, Verification,
-};
-use crate::segment::{self, MAX_SEGMENT_BYTES, SegmentError};
-use crate::vault::{Downloaded, Vault, VaultError, VaultKey};
+use crate::crypt::VaultKeys;
+use crate::manifest::{Manifest, SegmentEntry};
+use crate::received::{self, ReceiveError};
+use crate::segment::{self, SegmentError};
+use crate::vault::Vault;
 
 /// Bytes of text of an upload that are kept from the check to the merge; the rows of a larger one
 /// are decoded again.
@@ -54,22 +52,16 @@ pub(super) enum Fault {
     Store(SyncError),
 }
 
-impl From<VaultError> for Fault {
-    fn from(error: VaultError) -> Self {
-        if error.is_retryable() {
-            Self::Vault(error.into())
-        } else {
-            Self::Upload(error.to_string())
-        }
-    }
-}
-
-impl From<ManifestError> for Fault {
-    fn from(error: ManifestError) -> Self {
-        if error.may_pass_later() {
-            Self::Upload(error.to_string())
-        } else {
-            Self::ForGood(error.to_string())
+impl From<ReceiveError> for Fault {
+    fn from(error: ReceiveError) -> Self {
+        let shown = error.to_string();
+        match error {
+            ReceiveError::Vault(error) if error.is_retryable() => Self::Vault(error.into()),
+            ReceiveError::Vault(_) => Self::Upload(shown),
+            ReceiveError::Manifest(error) if error.may_pass_later() => Self::Upload(shown),
+            // The manifest pins its segments by their hashes.
+            ReceiveError::Manifest(_) | ReceiveError::Segment { .. } => Self::ForGood(shown),
+            ReceiveError::Disk(_) | ReceiveError::Lost(_) => Self::Store(error.into()),
         }
     }
 }
@@ -100,22 +92,8 @@ pub(super) async fn pull(
     system_id: &SystemId,
     upload_id: &UploadId,
 ) -> Result<Outcome, Fault> {
-    let key = VaultKey::manifest(system_id, upload_id);
-    let manifest_bytes = vault.get(&key, MAX_MANIFEST_BYTES).await?;
-    let mut bytes = manifest_bytes.len() as u64;
     let now = store.sources().clock.now();
-    let against = (system_id.clone(), upload_id.clone(), keys.clone());
-    let manifest = blocking(move || {
-        let (system_id, upload_id, keys) = &against;
-        let against = Verification {
-            system_id,
-            upload_id,
-            now,
-            keys,
-        };
-        Ok(UnverifiedManifest::parse(&manifest_bytes)?.verify(&against)?)
-    })
-    .await?;
+    let (manifest, mut bytes) = received::manifest(vault, keys, now, system_id, upload_id).await?;
     let announced = manifest
         .segments()
         .iter()
@@ -127,52 +105,17 @@ pub(super) async fn pull(
         )));
     }
     let sealer = manifest.encryption().and_then(|key_id| keys.find(key_id));
-    let limit = match sealer {
-        Some(_) => MAX_SEALED_SEGMENT_BYTES,
-        None => MAX_SEGMENT_BYTES,
-    };
+    let folder = store.home().temporary();
     let mut files = Vec::with_capacity(manifest.segments().len());
     for entry in manifest.segments() {
-        if entry.size_bytes > limit {
-            return Err(Fault::ForGood(format!(
-                "segment `{}` is {} bytes, the limit is {limit}",
-                entry.sha256, entry.size_bytes
-            )));
-        }
-        let folder = store.home().temporary();
-        let Downloaded { path, size_bytes } = vault
-            .download(&entry.key(system_id), entry.expected(), &folder)
-            .await?;
-        bytes += size_bytes;
-        let path = match sealer.cloned() {
-            Some(sealer) => open(sealer, system_id.clone(), *entry, path, folder).await?,
-            None => path,
-        };
+        let path = received::segment(vault, sealer, system_id, entry, &folder).await?;
+        bytes += entry.size_bytes;
         files.push((*entry, path));
     }
     let store = store.clone();
     let mut outcome = blocking(move || merge(&store, since, &manifest, &files)).await?;
     outcome.bytes = bytes;
     Ok(outcome)
-}
-
-/// Opens a sealed segment.
-async fn open(
-    sealer: Sealer,
-    system_id: SystemId,
-    entry: SegmentEntry,
-    object: TempPath,
-    folder: PathBuf,
-) -> Result<TempPath, Fault> {
-    blocking(move || {
-        let opened = sealer.open_segment(&system_id, &object, &folder);
-        opened.map_err(|error| match error {
-            SegmentSealError::Io(error) => SegmentError::Io(error).into(),
-            // The manifest pins the object by its hash.
-            error => Fault::ForGood(format!("segment `{}`: {error}", entry.sha256)),
-        })
-    })
-    .await
 }
 
 /// Reads every row, then merges those that are right.

@@ -3,7 +3,7 @@
 use std::io;
 
 use akosha_core::SystemId;
-use akosha_sync::proof::{Problem, VerifyReport};
+use akosha_sync::verify::{Problem, VerifyReport};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
