@@ -25,6 +25,8 @@ mod hostile;
 mod http_writers;
 #[cfg(unix)]
 mod kill;
+#[cfg(unix)]
+mod kill_steps;
 mod moved_vault;
 #[cfg(unix)]
 mod push_kill;
@@ -33,4 +35,5 @@ mod session_end;
 mod stdio;
 mod support;
 mod the_loop;
+mod vault_care;
 mod vault_verify;

@@ -60,6 +60,8 @@ pub struct Begun {
     pub epoch: i64,
     /// The upload and the last change that it, or one before it, holds.
     pub intent: PushIntent,
+    /// Whether another store made it, and this one took the system over after it.
+    pub is_adopted: bool,
 }
 
 impl Store {
@@ -94,7 +96,7 @@ impl Store {
                 ],
             )?;
             let epoch = state(db, target, system_id)?.epoch;
-            remember(db, system_id, intent, epoch)
+            remember(db, target, system_id, intent, epoch)
         })
     }
 
@@ -129,6 +131,7 @@ impl Store {
                  acked_seq = max(acked_seq, excluded.acked_seq), \
                  sent_seq = max(sent_seq, excluded.sent_seq), \
                  last_upload_id = coalesce(excluded.last_upload_id, last_upload_id), \
+                 uploads_since_care = uploads_since_care + (excluded.last_upload_id IS NOT NULL), \
                  verified_at = excluded.verified_at, intent_upload_id = NULL, \
                  intent_to_seq = NULL, intent_at = NULL",
                 params![
@@ -140,6 +143,19 @@ impl Store {
                 ],
             )?;
             Ok(())
+        })
+    }
+
+    /// Returns whether a system has made at least `due` uploads to `target` since this was true
+    /// last.
+    pub fn take_care(&self, target: &Target, due: u64) -> Result<bool, StoreError> {
+        self.write_claimed(|db| {
+            let reset = db.execute(
+                "UPDATE pushes SET uploads_since_care = 0 WHERE target = ?1 AND EXISTS \
+                 (SELECT 1 FROM pushes WHERE target = ?1 AND uploads_since_care >= ?2)",
+                params![target.as_str(), due as i64],
+            )?;
+            Ok(reset > 0)
         })
     }
 
@@ -174,7 +190,10 @@ impl Store {
                     is_whole.then_some(now)
                 ],
             )?;
-            forget_files(db, target, system_id)
+            forget_files(db, target, system_id)?;
+            // What came after it is not there, and sent anew.
+            let kept = is_whole.then_some(upload.at);
+            forget_uploads(db, target, system_id, kept)
         })
     }
 
@@ -186,7 +205,7 @@ impl Store {
     ) -> Result<Option<Begun>, StoreError> {
         self.db().read(|db| {
             let mut statement = db.prepare_cached(
-                "SELECT epoch, to_seq, begun_at FROM begun \
+                "SELECT epoch, to_seq, begun_at, adopted FROM begun \
                  WHERE system_id = ?1 AND upload_id = ?2",
             )?;
             let mut rows = statement.query([system_id.as_str(), upload_id.as_str()])?;
@@ -200,6 +219,7 @@ impl Store {
                     to_seq: row.get(1)?,
                     at: row::time(row, 2)?,
                 },
+                is_adopted: row.get(3)?,
             }))
         })
     }
@@ -233,13 +253,19 @@ impl Store {
             )?;
             if !keeps_cursor {
                 forget_files(db, target, system_id)?;
+                forget_uploads(db, target, system_id, None)?;
             }
             let newest = PushIntent {
                 upload_id: upload_id.clone(),
                 to_seq: state(db, target, system_id)?.acked_seq,
                 at,
             };
-            remember(db, system_id, &newest, epoch)
+            remember(db, target, system_id, &newest, epoch)?;
+            db.execute(
+                "UPDATE begun SET adopted = 1 WHERE system_id = ?1 AND upload_id = ?2",
+                [system_id.as_str(), upload_id.as_str()],
+            )?;
+            Ok(())
         })
     }
 
@@ -252,7 +278,28 @@ impl Store {
                  intent_at = NULL WHERE target = ?1 AND system_id = ?2",
                 [target.as_str(), system_id.as_str()],
             )?;
-            forget_files(db, target, system_id)
+            forget_files(db, target, system_id)?;
+            forget_uploads(db, target, system_id, None)
+        })
+    }
+
+    /// Returns the uploads of `system_id` that `target` has acknowledged and has to have, or one
+    /// that stands for them: those that this store remembers.
+    pub fn pushed_uploads(
+        &self,
+        target: &Target,
+        system_id: &SystemId,
+    ) -> Result<Vec<UploadId>, StoreError> {
+        self.db().read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT upload_id FROM begun WHERE system_id = ?2 AND target = ?1 AND EXISTS \
+                 (SELECT 1 FROM uploads WHERE uploads.system_id = begun.system_id \
+                 AND uploads.upload_id = begun.upload_id) ORDER BY upload_id",
+            )?;
+            let rows = statement.query_and_then([target.as_str(), system_id.as_str()], |row| {
+                UploadId::try_from(row.get::<_, String>(0)?).map_err(row::damaged)
+            })?;
+            rows.collect()
         })
     }
 }
@@ -270,23 +317,40 @@ fn forget_files(
     Ok(())
 }
 
+/// Records that a target need not have the uploads that were begun after `kept`, or any.
+fn forget_uploads(
+    db: &Transaction<'_>,
+    target: &Target,
+    system_id: &SystemId,
+    kept: Option<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    let kept = kept.map_or(i64::MIN, |at| at.timestamp_micros());
+    db.execute(
+        "UPDATE begun SET target = '' WHERE target = ?1 AND system_id = ?2 AND begun_at > ?3",
+        params![target.as_str(), system_id.as_str(), kept],
+    )?;
+    Ok(())
+}
+
 /// Notes an upload as begun here, and forgets those of long ago.
 fn remember(
     db: &Transaction<'_>,
+    target: &Target,
     system_id: &SystemId,
     upload: &PushIntent,
     epoch: i64,
 ) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT OR REPLACE INTO begun (system_id, upload_id, epoch, to_seq, begun_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT OR REPLACE INTO begun (system_id, upload_id, epoch, to_seq, begun_at, target) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute(params![
         system_id.as_str(),
         upload.upload_id.as_str(),
         epoch,
         upload.to_seq,
-        upload.at.timestamp_micros()
+        upload.at.timestamp_micros(),
+        target.as_str()
     ])?;
     db.prepare_cached(
         "DELETE FROM begun WHERE system_id = ?1 AND upload_id NOT IN \

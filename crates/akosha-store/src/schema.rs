@@ -10,6 +10,7 @@ const STEPS: &[&str] = &[
     include_str!("schema/001_first.sql"),
     include_str!("schema/002_sync.sql"),
     include_str!("schema/003_files.sql"),
+    include_str!("schema/004_care.sql"),
 ];
 
 /// Brings the file to the newest schema.

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use akosha_core::SystemId;
 use akosha_core::config::Config;
-use akosha_core::{SystemId, WriterId, time};
-use akosha_store::{PushState, Store, Target, Trigger};
+use akosha_store::{Store, Target, Trigger};
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -19,12 +19,16 @@ use crate::{
 
 mod changes;
 mod files;
+mod new_segment;
 mod publication;
 mod upload;
 
+pub(crate) use changes::Segments;
 use files::Plan;
-use publication::Publication;
+pub(crate) use new_segment::NewSegment;
+pub(crate) use publication::Publication;
 use upload::Upload;
+pub(crate) use upload::{UPLOAD_ROWS, UPLOAD_SEGMENTS};
 
 /// Pushes to a vault.
 #[derive(Debug)]
@@ -77,7 +81,7 @@ impl CloudSync {
     }
 
     /// Returns the uploads of a system to the vault, which `target` names.
-    async fn publication<'a>(
+    pub(crate) async fn publication<'a>(
         &'a self,
         target: &'a Target,
         system_id: &'a SystemId,
@@ -111,13 +115,9 @@ impl CloudSync {
             // Nobody writes under the id: the next push makes it this store's.
             return Ok(Adoption::default());
         };
-        let state = on_disk(&self.store, {
-            let (target, system_id) = (target.clone(), system_id.clone());
-            move |store| store.push_state(&target, &system_id)
-        })
-        .await?;
         let publication = self.publication(target, system_id).await?;
-        if is_expected(&head, &state, self.store.writer_id()) || publication.resume(&head).await? {
+        let state = publication.state().await?;
+        if publication.is_expected(&head, &state) || publication.resume(&head).await? {
             return Ok(Adoption {
                 epoch: head.epoch,
                 adopted: false,
@@ -352,10 +352,10 @@ impl CloudSync {
             looks = false;
             let current = vault.read_head(system_id).await?;
             if let Some(CurrentHead { head, .. }) = &current
-                && !is_expected(head, &state, self.store.writer_id())
+                && !publication.is_expected(head, &state)
             {
                 if !publication.resume(head).await? {
-                    return Err(self.conflict(head, &state));
+                    return Err(publication.conflict(head, &state));
                 }
             } else if current.is_none() && state.last_upload_id.is_some() && state.intent.is_none()
             {
@@ -381,33 +381,4 @@ impl CloudSync {
         }
         Ok(())
     }
-
-    /// Says who else writes under an id.
-    fn conflict(&self, head: &Head, state: &PushState) -> SyncError {
-        let who = if &head.writer_id != self.store.writer_id() {
-            "another machine"
-        } else if head.epoch > state.epoch {
-            "a copy of this home that took the id over"
-        } else {
-            "a copy of this home"
-        };
-        let message = format!(
-            "{who} writes as `{}` in this vault, last at {}, upload `{}`, epoch {}; nothing was \
-             overwritten",
-            head.system_id,
-            time::format(head.updated_at),
-            head.upload_id,
-            head.epoch
-        );
-        SyncError::taken("cloud", &head.system_id, Some(head.epoch), message)
-    }
-}
-
-/// Returns whether a head is where this store's pushes to the vault have left it.
-fn is_expected(head: &Head, state: &PushState, writer_id: &WriterId) -> bool {
-    let begun = state.intent.as_ref().map(|intent| &intent.upload_id);
-    head.writer_id == *writer_id
-        && head.epoch <= state.epoch
-        && (state.last_upload_id.as_ref() == Some(&head.upload_id)
-            || begun == Some(&head.upload_id))
 }

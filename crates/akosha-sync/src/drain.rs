@@ -84,6 +84,8 @@ impl Syncer {
     ) -> Result<(), SyncError> {
         while !cancel.is_cancelled() {
             let Some(job) = on_disk(claimed, Store::take_job).await? else {
+                // Nobody waits for anything now.
+                self.care_if_due(claimed, cancel).await;
                 return Ok(());
             };
             self.run_job(claimed, job, cancel).await?;

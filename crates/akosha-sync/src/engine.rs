@@ -81,13 +81,24 @@ impl Syncer {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> Result<(), SyncError> {
+        self.claimed(cancel, async |claimed, cancel| {
+            self.sync_on_record(claimed, report, request, trigger, progress, cancel)
+                .await
+        })
+        .await
+    }
+
+    /// Works as the only one of the home that syncs, with the store under the drain lease and the
+    /// token that ends with the lease.
+    async fn claimed<T>(
+        &self,
+        cancel: &CancellationToken,
+        work: impl AsyncFnOnce(&Store, &CancellationToken) -> Result<T, SyncError>,
+    ) -> Result<T, SyncError> {
         let lease = Kept::new(self.wait_for_lease(cancel).await?, cancel);
-        let store = lease.store(&self.store);
-        let recorded = self
-            .sync_on_record(&store, report, request, trigger, progress, lease.token())
-            .await;
+        let done = work(&lease.store(&self.store), lease.token()).await;
         lease.release().await?;
-        recorded
+        done
     }
 
     /// Syncs under a job that was not queued. The caller holds the drain lease.

@@ -3,6 +3,7 @@
 //! whatever dies.
 
 mod availability;
+pub mod care;
 mod cloud;
 mod content_hash;
 pub mod crypt;
@@ -26,6 +27,7 @@ mod report;
 mod retry;
 pub mod segment;
 mod status;
+mod survey;
 mod tls;
 pub mod vault;
 pub mod verify;

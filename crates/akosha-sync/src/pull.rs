@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultKey};
 use crate::{Progress, ProgressState, SyncError};
 
 use discover::Candidate;
@@ -20,6 +20,10 @@ use upload::{Fault, Outcome};
 
 /// Uploads in work at once. Their rows are merged one after another; the network is what waits.
 const IN_FLIGHT: usize = 4;
+
+/// Most looks at what is there: one more where uploads went away under way, because another one
+/// stands for them now.
+const MOST_LOOKS: u32 = 3;
 
 /// Uploads at which a vault may fail to answer before the pull ends.
 const MAX_SILENCES: u32 = 3;
@@ -63,11 +67,14 @@ pub struct QuarantinedUpload {
 
 impl PullReport {
     fn set_aside(&mut self, system_id: &SystemId, upload_id: &UploadId, reason: String) {
-        self.quarantined.push(QuarantinedUpload {
+        let found = QuarantinedUpload {
             upload_id: upload_id.to_string(),
             system_id: system_id.to_string(),
             reason,
-        });
+        };
+        if !self.quarantined.contains(&found) {
+            self.quarantined.push(found);
+        }
     }
 
     fn count(&mut self, merged: Merged) {
@@ -86,66 +93,21 @@ pub(crate) async fn run(
     progress: &dyn Progress,
 ) -> Result<PullReport, SyncError> {
     let started = Instant::now();
-    let mut report = PullReport::default();
-    let mut merged = Merged::default();
-    let since = on_disk(store, Store::newest_seq).await?;
-    let found = discover::uploads(vault, store, systems).await?;
-    report.uploads_seen = (found.uploads.len() + found.hopeless.len()) as u64;
-    for (system_id, upload_id, reason) in found.hopeless {
-        report.set_aside(&system_id, &upload_id, reason);
-    }
-    report.error = found.error.map(|error| error.to_string());
-    let mut silences = 0;
-    let mut work = stream::iter(found.uploads)
-        .map(async |candidate| {
-            let Candidate {
-                system_id,
-                upload_id,
-                ..
-            } = &candidate;
-            let outcome = upload::pull(vault, keys, store, since, system_id, upload_id).await;
-            (candidate, outcome)
-        })
-        .buffer_unordered(IN_FLIGHT);
-    while let Some((candidate, outcome)) = work.next().await {
-        let Candidate {
-            system_id,
-            upload_id,
-            seen,
-        } = candidate;
-        match outcome {
-            Ok(outcome) => {
-                merged += outcome.merged;
-                report.count(merged);
-                settle(store, &mut report, &system_id, &upload_id, outcome).await?;
-            }
-            Err(Fault::Upload(reason)) => {
-                set_aside(store, &mut report, &system_id, &upload_id, None, reason).await?;
-            }
-            Err(Fault::ForGood(reason)) => {
-                tracing::info!(%system_id, %upload_id, reason, "set aside for good");
-                report.set_aside(&system_id, &upload_id, reason.clone());
-                on_disk(store, move |store| {
-                    store.quarantine_for_good(&upload_id, &system_id, &reason, &seen)
-                })
-                .await?;
-            }
-            Err(Fault::Vault(error)) => {
-                silences += 1;
-                report.error.get_or_insert_with(|| error.to_string());
-                if silences == MAX_SILENCES {
-                    break;
-                }
-            }
-            Err(Fault::Store(error)) => return Err(error),
+    let mut pull = Pull {
+        vault,
+        keys,
+        store,
+        progress,
+        since: on_disk(store, Store::newest_seq).await?,
+        merged: Merged::default(),
+        report: PullReport::default(),
+    };
+    for _ in 0..MOST_LOOKS {
+        if !pull.look(systems).await? {
+            break;
         }
-        progress.update(ProgressState {
-            bytes: report.bytes_transferred,
-            memories: report.memories_added + report.memories_updated + report.memories_skipped,
-            ..ProgressState::default()
-        });
     }
-    drop(work);
+    let mut report = pull.report;
     if systems.is_empty() && report.error.is_none() {
         lift_quarantine(store, &report).await?;
     }
@@ -156,6 +118,119 @@ pub(crate) async fn run(
     report.success = report.error.is_none() && report.quarantined.is_empty();
     report.duration_seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// A pull at work.
+struct Pull<'a> {
+    vault: &'a Vault,
+    keys: &'a VaultKeys,
+    store: &'a Store,
+    progress: &'a dyn Progress,
+    /// The newest change that was here before.
+    since: i64,
+    merged: Merged,
+    report: PullReport,
+}
+
+impl Pull<'_> {
+    /// Looks what is there and merges it. Returns whether some of it went away meanwhile, and what
+    /// stands for it has to be looked for.
+    async fn look(&mut self, systems: &[SystemId]) -> Result<bool, SyncError> {
+        let Self {
+            vault,
+            keys,
+            store,
+            since,
+            ..
+        } = *self;
+        let found = discover::uploads(vault, store, systems).await?;
+        let report = &mut self.report;
+        report.uploads_seen += (found.uploads.len() + found.hopeless.len()) as u64;
+        for (system_id, upload_id, reason) in found.hopeless {
+            report.set_aside(&system_id, &upload_id, reason);
+        }
+        report.error = found.error.map(|error| error.to_string());
+        let (mut silences, mut has_gone) = (0, false);
+        let mut work = stream::iter(found.uploads)
+            .map(async |candidate| {
+                let Candidate {
+                    system_id,
+                    upload_id,
+                    ..
+                } = &candidate;
+                let outcome = upload::pull(vault, keys, store, since, system_id, upload_id).await;
+                (candidate, outcome)
+            })
+            .buffer_unordered(IN_FLIGHT);
+        while let Some((candidate, outcome)) = work.next().await {
+            match outcome {
+                Err(Fault::Vault(error)) => {
+                    silences += 1;
+                    self.report.error.get_or_insert_with(|| error.to_string());
+                    if silences == MAX_SILENCES {
+                        break;
+                    }
+                }
+                outcome => has_gone |= self.take(candidate, outcome).await?,
+            }
+            let report = &self.report;
+            self.progress.update(ProgressState {
+                bytes: report.bytes_transferred,
+                memories: report.memories_added + report.memories_updated + report.memories_skipped,
+                ..ProgressState::default()
+            });
+        }
+        Ok(has_gone && self.report.error.is_none())
+    }
+
+    /// Notes what became of an upload. Returns whether it went away.
+    async fn take(
+        &mut self,
+        candidate: Candidate,
+        outcome: Result<Outcome, Fault>,
+    ) -> Result<bool, SyncError> {
+        let (store, report) = (self.store, &mut self.report);
+        let Candidate {
+            system_id,
+            upload_id,
+            seen,
+        } = candidate;
+        match outcome {
+            Ok(outcome) => {
+                self.merged += outcome.merged;
+                report.count(self.merged);
+                settle(store, report, &system_id, &upload_id, outcome).await?;
+            }
+            Err(Fault::Upload(reason)) => {
+                set_aside(store, report, &system_id, &upload_id, None, reason).await?;
+            }
+            Err(Fault::Missing(reason)) => {
+                let manifest = VaultKey::manifest(&system_id, &upload_id);
+                match self.vault.size_of(&manifest).await {
+                    Ok(None) => return Ok(true),
+                    Ok(Some(_)) => {
+                        set_aside(store, report, &system_id, &upload_id, None, reason).await?;
+                    }
+                    Err(error) => {
+                        report.error.get_or_insert_with(|| error.to_string());
+                    }
+                }
+            }
+            Err(Fault::ForGood(reason)) => {
+                tracing::info!(%system_id, %upload_id, reason, "set aside for good");
+                report.set_aside(&system_id, &upload_id, reason.clone());
+                on_disk(store, move |store| {
+                    store.quarantine_for_good(&upload_id, &system_id, &reason, &seen)
+                })
+                .await?;
+            }
+            Err(Fault::Vault(error)) => {
+                report.error.get_or_insert_with(|| error.to_string());
+            }
+            Err(Fault::Store(error)) => return Err(error),
+        }
+        Ok(false)
+    }
 }
 
 /// Lifts the quarantine of uploads that are no longer in the vault: every other one was looked at.

@@ -41,6 +41,35 @@ pub(crate) enum ReceiveError {
     Lost(SyncError),
 }
 
+impl ReceiveError {
+    /// Returns whether the bytes that were received are not those that anybody wrote, as against
+    /// such that break a rule or that nobody here has the key for.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Manifest(
+                ManifestError::Json { .. }
+                    | ManifestError::TooLarge { .. }
+                    | ManifestError::Checksum { .. }
+            ) | Self::Vault(VaultError::TooLarge { .. })
+        )
+    }
+
+    /// Tells an upload that is at fault, with what, from a vault or a disk that fails.
+    pub(crate) fn into_fault(self) -> Result<String, SyncError> {
+        match self {
+            Self::Manifest(_)
+            | Self::Segment { .. }
+            | Self::Vault(
+                VaultError::NotFound { .. }
+                | VaultError::TooLarge { .. }
+                | VaultError::Damaged { .. },
+            ) => Ok(self.to_string()),
+            error => Err(error.into()),
+        }
+    }
+}
+
 /// Receives the manifest of an upload and checks all that can be checked without the objects that
 /// it names. Also returns its size in bytes.
 pub(crate) async fn manifest(

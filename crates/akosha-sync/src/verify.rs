@@ -12,8 +12,7 @@ use akosha_store::Store;
 use serde::Serialize;
 
 use crate::crypt::VaultKeys;
-use crate::received::ReceiveError;
-use crate::vault::{Vault, VaultError, VaultKey};
+use crate::vault::{Vault, VaultKey};
 use crate::{Progress, SyncError};
 
 /// What a check of a vault found.
@@ -78,8 +77,9 @@ pub(crate) struct Check<'a> {
     pub(crate) vault: &'a Vault,
     pub(crate) keys: &'a VaultKeys,
     pub(crate) store: &'a Store,
-    /// The newest upload of each system that this home pushed: one that is gone is a problem.
-    pub(crate) pushed: &'a HashMap<SystemId, UploadId>,
+    /// The uploads of each system that this home pushed: one that is gone, without another that
+    /// stands for it, is a problem.
+    pub(crate) pushed: &'a HashMap<SystemId, Vec<UploadId>>,
     /// Whether every object is read, hashed and decoded.
     pub(crate) deep: bool,
     pub(crate) progress: &'a dyn Progress,
@@ -115,17 +115,5 @@ impl Check<'_> {
         report.success = report.problems.is_empty();
         report.duration_seconds = started.elapsed().as_secs_f64();
         Ok(report)
-    }
-}
-
-/// Tells an upload that is at fault, with what, from a vault or a disk that fails.
-fn fault(error: ReceiveError) -> Result<String, SyncError> {
-    match error {
-        ReceiveError::Manifest(_)
-        | ReceiveError::Segment { .. }
-        | ReceiveError::Vault(
-            VaultError::NotFound { .. } | VaultError::TooLarge { .. } | VaultError::Damaged { .. },
-        ) => Ok(error.to_string()),
-        error => Err(error.into()),
     }
 }

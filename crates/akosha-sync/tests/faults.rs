@@ -21,6 +21,7 @@ use akosha_core::config::{Config, Durability, LoadedConfig};
 use akosha_core::redact::Redactor;
 use akosha_core::{IngestionMethod, MemoryId, MemoryInput, NewMemory};
 use akosha_store::{Filter, Home, Store, StoreError, StoreOptions, Trigger};
+use akosha_sync::care::{CollectOptions, RepairReport};
 use akosha_sync::{NoProgress, PullReport, SyncError, SyncReport, SyncRequest, Syncer};
 use s3::{ACCESS_KEY, BUCKET, Fault, S3Server, SECRET_KEY};
 use tempfile::TempDir;
@@ -31,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 const SEEDS: u64 = 40;
 
 /// Runs that are under way at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// Rounds of one run.
 const ROUNDS: u64 = 6;
@@ -65,6 +66,7 @@ impl Node {
         config.cloud_secret_key = Some(SECRET_KEY.into());
         config.max_retries = 1;
         config.retry_backoff = Duration::from_millis(1);
+        config.upload_timeout = Duration::from_millis(1500);
         config.chunk_size_mb = 1;
         config.durability = Durability::Process;
         config.files = Some(vec![file.clone()]);
@@ -92,6 +94,26 @@ impl Node {
         self.syncer
             .sync(&request, Trigger::Manual, &NoProgress, &cancel)
             .await
+    }
+
+    /// Merges, removes without grace, or repairs.
+    async fn care(&self, dice: &mut Dice) -> Result<(), SyncError> {
+        let cancel = CancellationToken::new();
+        if dice.below(3) == 0 {
+            let repaired = self
+                .syncer
+                .repair_vault(dice.below(2) == 0, &NoProgress, &cancel);
+            return repaired.await.map(drop);
+        }
+        let options = CollectOptions {
+            grace: chrono::TimeDelta::zero(),
+            merge_from: 2,
+            dry_run: false,
+        };
+        self.syncer
+            .collect_garbage(options, &cancel)
+            .await
+            .map(drop)
     }
 
     async fn pull(&self) -> Result<PullReport, SyncError> {
@@ -159,6 +181,8 @@ async fn run(seed: u64) -> u64 {
         server.set_fault(Fault::Chaos {
             seed: dice.below(u64::MAX),
             one_in: 3 + dice.below(30),
+            // One seed is one service: it does so always or never.
+            ignores_conditions: seed.is_multiple_of(3),
         });
         for node in [&one, &two] {
             let report = node.push().await;
@@ -175,6 +199,7 @@ async fn run(seed: u64) -> u64 {
                 Ok(pulled) => assert!(pulled.quarantined.is_empty(), "{pulled:?}"),
                 Err(_) => failed += 1,
             }
+            failed += u64::from(node.care(&mut dice).await.is_err());
         }
     }
     server.set_fault(Fault::None);
@@ -183,6 +208,16 @@ async fn run(seed: u64) -> u64 {
         assert!(report.success, "{report:?}");
         let again = node.push().await;
         assert!(again.success && again.bytes_transferred == 0, "{again:?}");
+        let cancel = CancellationToken::new();
+        let repaired = node.syncer.repair_vault(true, &NoProgress, &cancel).await;
+        let repaired = repaired.unwrap();
+        assert_eq!(repaired, RepairReport::default(), "nothing was lost");
+        let verified = node
+            .syncer
+            .verify_vault(&[], true, &NoProgress)
+            .await
+            .unwrap();
+        assert!(verified.success, "{verified:?}");
     }
     let fresh = Node::new("fresh", &server);
     for node in [&one, &two, &fresh] {

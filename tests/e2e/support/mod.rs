@@ -16,7 +16,7 @@ pub(crate) use mcp::{Answer, Mcp};
 pub(crate) use process::{is_running, wait};
 #[cfg(unix)]
 pub(crate) use process::{kill_group, terminate};
-pub(crate) use s3::S3;
+pub(crate) use s3::{Moment, S3};
 pub(crate) use seed::Seed;
 pub(crate) use server::Server;
 pub(crate) use vault::{Upload, Vault};

@@ -19,6 +19,18 @@ pub(crate) fn kill_group(child: &Child) {
     let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
 }
 
+/// Sends SIGKILL to a process that may have ended, but was not waited for.
+#[cfg(unix)]
+pub(crate) fn kill(process_id: u32) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let pid = Pid::from_raw(process_id.cast_signed()).unwrap();
+    let _ = kill_process(pid, Signal::KILL);
+}
+
+/// Kills nobody: the platform has no signals.
+#[cfg(not(unix))]
+pub(crate) fn kill(_process_id: u32) {}
+
 /// Sends SIGTERM to a process.
 #[cfg(unix)]
 pub(crate) fn terminate(child: &Child) {

@@ -1,18 +1,19 @@
 //! Writes local changes as segments, in files on the home's disk.
 
 use akosha_core::SystemId;
-use akosha_store::{PUSH_PREFIX, Store};
+use akosha_store::Store;
 use tempfile::TempPath;
 
+use super::NewSegment;
 use crate::SyncError;
 use crate::crypt::Sealer;
-use crate::segment::{SegmentError, SegmentFile, SegmentWriter};
+use crate::segment::SegmentFile;
 
 /// Changes that are read from the store at once.
 const PAGE: usize = 500;
 
 /// Writes the local changes of a system as segments, one after another.
-pub(super) struct Segments {
+pub(crate) struct Segments {
     store: Store,
     system_id: SystemId,
     sealer: Option<Sealer>,
@@ -23,7 +24,7 @@ pub(super) struct Segments {
 impl Segments {
     /// Starts with the first change after `after` and ends with `up_to`. Where there is a
     /// `sealer`, the segments are sealed with it.
-    pub(super) fn new(
+    pub(crate) fn new(
         store: &Store,
         system_id: &SystemId,
         sealer: Option<&Sealer>,
@@ -40,12 +41,12 @@ impl Segments {
     }
 
     /// Returns the last change that is written.
-    pub(super) fn reached(&self) -> i64 {
+    pub(crate) fn reached(&self) -> i64 {
         self.after
     }
 
     /// Writes the next segment into a file that vanishes with its path; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<(SegmentFile, TempPath)>, SyncError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<(SegmentFile, TempPath)>, SyncError> {
         let sealer = self.sealer.as_ref();
         let mut rest = Self::new(&self.store, &self.system_id, sealer, self.after, self.up_to);
         let written = tokio::task::spawn_blocking(move || {
@@ -60,13 +61,9 @@ impl Segments {
     }
 
     fn write(&mut self) -> Result<Option<(SegmentFile, TempPath)>, SyncError> {
-        let file = tempfile::Builder::new()
-            .prefix(PUSH_PREFIX)
-            .tempfile_in(self.store.home().temporary())
-            .map_err(SegmentError::Io)?;
-        let (file, path) = file.into_parts();
-        let mut writer = SegmentWriter::new(&self.system_id, file)?;
-        while !writer.is_full() {
+        let sealer = self.sealer.as_ref();
+        let mut segment = NewSegment::begin(self.store.home(), &self.system_id, sealer)?;
+        while !segment.is_full() {
             let page = self
                 .store
                 .changes(&self.system_id, self.after, self.up_to, PAGE, false)?;
@@ -75,27 +72,13 @@ impl Segments {
                 break;
             }
             for change in &page {
-                writer.push(change)?;
+                segment.push(change)?;
                 self.after = change.seq;
-                if writer.is_full() {
+                if segment.is_full() {
                     break;
                 }
             }
         }
-        if writer.rows() == 0 {
-            return Ok(None);
-        }
-        let plain = writer.finish()?;
-        let Some(sealer) = &self.sealer else {
-            return Ok(Some((plain, path)));
-        };
-        let folder = self.store.home().temporary();
-        let object = sealer.seal_segment(&self.system_id, &path, &folder)?;
-        let segment = SegmentFile {
-            sha256: object.sha256,
-            size_bytes: object.size_bytes,
-            ..plain
-        };
-        Ok(Some((segment, object.path)))
+        segment.finish()
     }
 }

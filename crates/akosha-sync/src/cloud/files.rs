@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use akosha_core::config::{Compression, Config};
 use akosha_core::{ErrorKind, SystemId, UploadId};
-use akosha_store::{PushState, PushedFile, Store, Target, Trigger};
+use akosha_store::{PushedFile, Store, Target, Trigger};
 
+use super::CloudSync;
 use super::publication::Publication;
-use super::{CloudSync, is_expected};
 use crate::crypt::{KeyId, Sealer};
 use crate::disk::on_disk;
 use crate::files::{
@@ -113,14 +113,6 @@ impl CloudSync {
         .map_err(|error| SyncError::of_join(&error))?
     }
 
-    async fn push_state(&self, target: &Target) -> Result<PushState, SyncError> {
-        let target = target.clone();
-        on_disk(&self.store, move |store| {
-            store.push_state(&target, store.system_id())
-        })
-        .await
-    }
-
     /// Pushes the files of this node that have changed.
     pub(super) async fn push_files(
         &self,
@@ -137,16 +129,17 @@ impl CloudSync {
             return Ok(());
         }
         let system_id = self.store.system_id();
-        let state = self.push_state(&target).await?;
+        let publication = self.publication(&target, system_id).await?;
+        let state = publication.state().await?;
         let current = vault.read_head(system_id).await?;
         // The push of the memories has just found it as it is to be.
         if let Some(CurrentHead { head, .. }) = &current
-            && !is_expected(head, &state, self.store.writer_id())
+            && !publication.is_expected(head, &state)
         {
-            return Err(self.conflict(head, &state));
+            return Err(publication.conflict(head, &state));
         }
         let push = FilesPush {
-            publication: self.publication(&target, system_id).await?,
+            publication,
             config: &self.config,
             trigger,
             progress,

@@ -1,32 +1,113 @@
 //! What follows the manifest of an upload: the head, the marker, the cursor; and what becomes of
 //! an upload that stopped half-way.
 
-use akosha_core::{ErrorKind, SystemId, UploadId};
-use akosha_store::{PushIntent, PushedFile, Store, Target, Trigger};
+use akosha_core::{ErrorKind, SystemId, UploadId, time};
+use akosha_store::{PushIntent, PushState, PushedFile, Store, Target, Trigger};
 use bytes::Bytes;
+use tempfile::TempPath;
 
 use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
 use crate::files::{Group, StoredPieces};
-use crate::manifest::{Manifest, ManifestDraft, SealedManifest};
+use crate::manifest::{Manifest, ManifestDraft, SealedManifest, SegmentEntry};
 use crate::received;
+use crate::segment::SegmentFile;
 use crate::vault::{Created, CurrentHead, Head, Swap, Vault, VaultKey};
 use crate::{MethodReport, SyncError};
 
 /// The uploads of one system to one vault: begins them, makes one whose manifest is written the
 /// newest of its system, and settles those that stopped half-way.
 #[derive(Clone, Copy)]
-pub(super) struct Publication<'a> {
-    pub(super) store: &'a Store,
-    pub(super) vault: &'a Vault,
-    pub(super) keys: &'a VaultKeys,
-    pub(super) target: &'a Target,
-    pub(super) system_id: &'a SystemId,
+pub(crate) struct Publication<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) vault: &'a Vault,
+    pub(crate) keys: &'a VaultKeys,
+    pub(crate) target: &'a Target,
+    pub(crate) system_id: &'a SystemId,
 }
 
 impl Publication<'_> {
+    /// Returns how far this store's pushes have come.
+    pub(crate) async fn state(&self) -> Result<PushState, SyncError> {
+        let (target, system_id) = (self.target.clone(), self.system_id.clone());
+        on_disk(self.store, move |store| {
+            store.push_state(&target, &system_id)
+        })
+        .await
+    }
+
+    /// Returns whether a head is where this store's pushes to the vault have left it.
+    pub(crate) fn is_expected(&self, head: &Head, state: &PushState) -> bool {
+        let begun = state.intent.as_ref().map(|intent| &intent.upload_id);
+        head.writer_id == *self.store.writer_id()
+            && head.epoch <= state.epoch
+            && (state.last_upload_id.as_ref() == Some(&head.upload_id)
+                || begun == Some(&head.upload_id))
+    }
+
+    /// Says who else writes under the id.
+    pub(crate) fn conflict(&self, head: &Head, state: &PushState) -> SyncError {
+        let who = if &head.writer_id != self.store.writer_id() {
+            "another machine"
+        } else if head.epoch > state.epoch {
+            "a copy of this home that took the id over"
+        } else {
+            "a copy of this home"
+        };
+        let message = format!(
+            "{who} writes as `{}` in this vault, last at {}, upload `{}`, epoch {}; nothing was \
+             overwritten",
+            head.system_id,
+            time::format(head.updated_at),
+            head.upload_id,
+            head.epoch
+        );
+        SyncError::taken("cloud", &head.system_id, Some(head.epoch), message)
+    }
+
+    /// Settles what was begun, and returns how far pushes have come, with the head. `None` where
+    /// the vault has no head.
+    ///
+    /// # Errors
+    /// Fails with a conflict where another one writes.
+    pub(crate) async fn settled(&self) -> Result<Option<(PushState, CurrentHead)>, SyncError> {
+        loop {
+            let Some(current) = self.vault.read_head(self.system_id).await? else {
+                return Ok(None);
+            };
+            let state = self.state().await?;
+            if !self.is_expected(&current.head, &state) {
+                if !self.resume(&current.head).await? {
+                    return Err(self.conflict(&current.head, &state));
+                }
+            } else if let Some(intent) = &state.intent {
+                let mut report = MethodReport::default();
+                self.finish(intent, Some(current), &mut report).await?;
+            } else {
+                return Ok(Some((state, current)));
+            }
+        }
+    }
+
+    /// Sends a segment, unless the vault has it.
+    pub(crate) async fn send_segment(
+        &self,
+        (file, path): (SegmentFile, TempPath),
+        report: &mut MethodReport,
+    ) -> Result<SegmentEntry, SyncError> {
+        let entry = SegmentEntry::from(file);
+        let key = entry.key(self.system_id);
+        if self.vault.size_of(&key).await? == Some(entry.size_bytes) {
+            report.bytes_deduplicated += entry.size_bytes;
+        } else {
+            self.vault.put_file(&key, &path).await?;
+            report.bytes_transferred += entry.size_bytes;
+        }
+        Ok(entry)
+    }
+
     /// Names an upload that will hold the changes up to `to_seq`.
-    pub(super) fn intend(&self, to_seq: i64) -> PushIntent {
+    pub(crate) fn intend(&self, to_seq: i64) -> PushIntent {
         let sources = self.store.sources();
         PushIntent {
             upload_id: UploadId::generate(self.system_id, sources),
@@ -36,7 +117,7 @@ impl Publication<'_> {
     }
 
     /// Records an upload, so that a later push can tell what became of it.
-    pub(super) async fn begin(&self, intent: &PushIntent) -> Result<(), SyncError> {
+    pub(crate) async fn begin(&self, intent: &PushIntent) -> Result<(), SyncError> {
         let (target, system_id) = (self.target.clone(), self.system_id.clone());
         let intent = intent.clone();
         on_disk(self.store, move |store| {
@@ -46,7 +127,7 @@ impl Publication<'_> {
     }
 
     /// Starts the manifest of an upload that follows `current`.
-    pub(super) fn draft(
+    pub(crate) fn draft(
         &self,
         intent: &PushIntent,
         current: Option<&CurrentHead>,
@@ -60,7 +141,7 @@ impl Publication<'_> {
     }
 
     /// Writes the manifest: from here on readers see the upload.
-    pub(super) async fn create(
+    pub(crate) async fn create(
         &self,
         draft: &ManifestDraft,
         intent: &PushIntent,
@@ -85,7 +166,7 @@ impl Publication<'_> {
 
     /// Reads the manifest back and checks it and its segments, moves the head, leaves the marker,
     /// and acknowledges. Each step may have happened already in an earlier try.
-    pub(super) async fn publish(
+    pub(crate) async fn publish(
         &self,
         intent: &PushIntent,
         current: Option<CurrentHead>,
@@ -107,6 +188,8 @@ impl Publication<'_> {
         report: &mut MethodReport,
     ) -> Result<(), SyncError> {
         let rows = manifest.conversation_count();
+        // What stands for other uploads brings nothing new.
+        let is_new = manifest.replaces().is_empty();
         let files: Vec<PushedFile> = Group::all_of(manifest.files(), manifest.encryption())
             .iter()
             .map(|group| group.row(&intent.upload_id))
@@ -124,13 +207,13 @@ impl Publication<'_> {
         .await?;
         self.acknowledge(Some(&intent.upload_id), intent.to_seq)
             .await?;
-        report.memories_uploaded += rows;
+        report.memories_uploaded += if is_new { rows } else { 0 };
         report.upload_ids.push(intent.upload_id.clone());
         Ok(())
     }
 
     /// Moves the cursor.
-    pub(super) async fn acknowledge(
+    pub(crate) async fn acknowledge(
         &self,
         upload_id: Option<&UploadId>,
         to_seq: i64,
@@ -145,7 +228,7 @@ impl Publication<'_> {
 
     /// Finishes an upload that was begun, from the step at which it stopped, or gives it up where
     /// its manifest was never written.
-    pub(super) async fn finish(
+    pub(crate) async fn finish(
         &self,
         intent: &PushIntent,
         current: Option<CurrentHead>,
@@ -178,12 +261,8 @@ impl Publication<'_> {
 
     /// Ends an upload that was begun under an id that another machine has now. One that is
     /// visible is right under the id that it names, and is not sent again under another one.
-    pub(super) async fn close(&self, report: &mut MethodReport) -> Result<(), SyncError> {
-        let state = on_disk(self.store, {
-            let (target, system_id) = (self.target.clone(), self.system_id.clone());
-            move |store| store.push_state(&target, &system_id)
-        })
-        .await?;
+    pub(crate) async fn close(&self, report: &mut MethodReport) -> Result<(), SyncError> {
+        let state = self.state().await?;
         let Some(intent) = &state.intent else {
             return Ok(());
         };
@@ -201,7 +280,7 @@ impl Publication<'_> {
     /// Goes on from the newest upload of the vault where this store began that upload: the vault
     /// lies at another address now, was put back to an earlier state, or holds what a process of
     /// this home wrote that lost its lease. Returns false where another one wrote it.
-    pub(super) async fn resume(&self, head: &Head) -> Result<bool, SyncError> {
+    pub(crate) async fn resume(&self, head: &Head) -> Result<bool, SyncError> {
         if &head.writer_id != self.store.writer_id() {
             return Ok(false);
         }
@@ -258,7 +337,7 @@ impl Publication<'_> {
     }
 
     /// Returns the newest upload that lists files, as far as this store pushed it.
-    pub(super) async fn newest_with_files(&self) -> Result<Option<UploadId>, SyncError> {
+    pub(crate) async fn newest_with_files(&self) -> Result<Option<UploadId>, SyncError> {
         let (target, system_id) = (self.target.clone(), self.system_id.clone());
         on_disk(self.store, move |store| {
             let rows = store.pushed_files(&target, &system_id)?;
@@ -268,7 +347,7 @@ impl Publication<'_> {
     }
 
     /// Gives the upload up; its changes stay unacknowledged.
-    pub(super) async fn abandon(&self) -> Result<(), SyncError> {
+    pub(crate) async fn abandon(&self) -> Result<(), SyncError> {
         let (target, system_id) = (self.target.clone(), self.system_id.clone());
         on_disk(self.store, move |store| {
             store.abandon_push(&target, &system_id)

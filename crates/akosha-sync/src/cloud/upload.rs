@@ -9,10 +9,10 @@ use crate::vault::CurrentHead;
 use crate::{MethodReport, Progress, ProgressState, SyncError};
 
 /// Most rows of one upload; what is more goes into the next one.
-const UPLOAD_ROWS: u64 = 500_000;
+pub(crate) const UPLOAD_ROWS: u64 = 500_000;
 
 /// Most segments of one upload: a reader needs room for all of them at once.
-const UPLOAD_SEGMENTS: usize = 64;
+pub(crate) const UPLOAD_SEGMENTS: usize = 64;
 
 /// An upload to be made.
 pub(super) struct Upload<'a> {
@@ -59,26 +59,19 @@ impl Upload<'_> {
     ) -> Result<(Vec<SegmentEntry>, i64), SyncError> {
         let Publication {
             store,
-            vault,
+            keys,
             system_id,
             ..
         } = self.publication;
-        let sealer = self.publication.keys.to_encrypt();
+        let sealer = keys.to_encrypt();
         let mut segments = Segments::new(store, system_id, sealer, after, up_to);
         let mut entries: Vec<SegmentEntry> = Vec::new();
         let mut rows = 0;
         while rows < UPLOAD_ROWS && entries.len() < UPLOAD_SEGMENTS {
-            let Some((file, path)) = segments.next().await? else {
+            let Some(segment) = segments.next().await? else {
                 break;
             };
-            let entry = SegmentEntry::from(file);
-            let key = entry.key(system_id);
-            if vault.size_of(&key).await? == Some(entry.size_bytes) {
-                report.bytes_deduplicated += entry.size_bytes;
-            } else {
-                vault.put_file(&key, &path).await?;
-                report.bytes_transferred += entry.size_bytes;
-            }
+            let entry = self.publication.send_segment(segment, report).await?;
             rows += entry.rows;
             self.progress.update(ProgressState {
                 bytes: report.bytes_transferred,

@@ -6,7 +6,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Syncer;
 use crate::disk::on_disk;
-use crate::lease::Kept;
 use crate::{HttpSync, SyncError, epoch};
 
 /// What became of the wish to take a system id over.
@@ -29,12 +28,10 @@ impl Syncer {
     pub async fn adopt(&self, system_id: &SystemId) -> Result<Adoption, SyncError> {
         self.check_config()?;
         let cancel = CancellationToken::new();
-        let lease = Kept::new(self.wait_for_lease(&cancel).await?, &cancel);
-        let adopted = self
-            .adopt_claimed(&lease.store(&self.store), system_id)
-            .await;
-        lease.release().await?;
-        adopted
+        self.claimed(&cancel, async |claimed, _| {
+            self.adopt_claimed(claimed, system_id).await
+        })
+        .await
     }
 
     async fn adopt_claimed(

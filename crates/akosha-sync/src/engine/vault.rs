@@ -1,11 +1,16 @@
-//! What is done with the vault beside push and pull: its files come back, its content is proved.
+//! What is done with the vault beside push and pull: its files come back, its content is proved and
+//! cared for.
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Instant;
 
 use akosha_core::{SystemId, UploadId};
+use akosha_store::Store;
+use tokio_util::sync::CancellationToken;
 
 use super::Syncer;
+use crate::care::{Care, CollectOptions, CollectReport, DUE_AFTER, RepairReport};
 use crate::disk::on_disk;
 use crate::files::{self, FetchError, FetchedFile, FileError, FileVersion};
 use crate::manifest::Manifest;
@@ -81,8 +86,10 @@ impl Syncer {
         let pushed = on_disk(&self.store, move |store| {
             let mut pushed = HashMap::new();
             for system_id in store.local_systems()? {
-                if let Some(upload_id) = store.push_state(&target, &system_id)?.last_upload_id {
-                    pushed.insert(system_id, upload_id);
+                let mut uploads = store.pushed_uploads(&target, &system_id)?;
+                uploads.extend(store.push_state(&target, &system_id)?.last_upload_id);
+                if !uploads.is_empty() {
+                    pushed.insert(system_id, uploads);
                 }
             }
             Ok(pushed)
@@ -97,5 +104,104 @@ impl Syncer {
             progress,
         };
         check.run(systems).await
+    }
+
+    /// Merges small uploads of this node's systems and removes what nothing needs of them, as the
+    /// only one of the home that syncs.
+    ///
+    /// # Errors
+    /// Fails where no vault is set, it does not answer, or another one writes there.
+    pub async fn collect_garbage(
+        &self,
+        options: CollectOptions,
+        cancel: &CancellationToken,
+    ) -> Result<CollectReport, SyncError> {
+        self.claimed(cancel, async |claimed, cancel| {
+            tokio::select! {
+                collected = self.collect_claimed(claimed, options) => collected,
+                () = cancel.cancelled() => Err(SyncError::Cancelled),
+            }
+        })
+        .await
+    }
+
+    async fn collect_claimed(
+        &self,
+        claimed: &Store,
+        options: CollectOptions,
+    ) -> Result<CollectReport, SyncError> {
+        let started = Instant::now();
+        let cloud = self.cloud(claimed)?;
+        let target = CloudSync::target(cloud.vault()?);
+        let mut report = CollectReport::default();
+        for system_id in on_disk(claimed, Store::local_systems).await? {
+            let care = Care::new(cloud.publication(&target, &system_id).await?);
+            if !options.dry_run {
+                report.uploads_merged += care.compact(options.merge_from).await?;
+            }
+            care.collect(options, &mut report).await?;
+        }
+        report.end(started);
+        Ok(report)
+    }
+
+    /// Sends again what the vault has lost of this node's systems and this home still knows; with
+    /// `deep` every byte is looked at. A sync has to follow.
+    ///
+    /// # Errors
+    /// As [`Syncer::collect_garbage`].
+    pub async fn repair_vault(
+        &self,
+        deep: bool,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<RepairReport, SyncError> {
+        self.claimed(cancel, async |claimed, cancel| {
+            tokio::select! {
+                repaired = self.repair_claimed(claimed, deep, progress) => repaired,
+                () = cancel.cancelled() => Err(SyncError::Cancelled),
+            }
+        })
+        .await
+    }
+
+    async fn repair_claimed(
+        &self,
+        claimed: &Store,
+        deep: bool,
+        progress: &dyn Progress,
+    ) -> Result<RepairReport, SyncError> {
+        let cloud = self.cloud(claimed)?;
+        let target = CloudSync::target(cloud.vault()?);
+        let mut report = RepairReport::default();
+        for system_id in on_disk(claimed, Store::local_systems).await? {
+            let care = Care::new(cloud.publication(&target, &system_id).await?);
+            care.repair(deep, progress, &mut report).await?;
+        }
+        Ok(report)
+    }
+
+    /// Cares for the vault after a sync in the background, where enough uploads were made since it
+    /// was cared for last. What fails is logged, and tried again after as many uploads.
+    pub(crate) async fn care_if_due(&self, claimed: &Store, cancel: &CancellationToken) {
+        if self.config.config.cloud_bucket.is_empty() {
+            return;
+        }
+        let care = async {
+            let cloud = self.cloud(claimed)?;
+            let target = CloudSync::target(cloud.vault()?);
+            let due = on_disk(claimed, move |store| store.take_care(&target, DUE_AFTER)).await?;
+            if due {
+                self.collect_claimed(claimed, CollectOptions::default())
+                    .await?;
+            }
+            Ok::<(), SyncError>(())
+        };
+        tokio::select! {
+            cared = care => if let Err(error) = cared {
+                tracing::warn!(%error, "the vault was not cared for");
+            },
+            () = cancel.cancelled() => {}
+        }
     }
 }

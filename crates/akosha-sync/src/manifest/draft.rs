@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::encryption::Seal;
 use super::read::UNCOMPRESSED;
 use super::{
-    CompressionFormat, FileEntry, Manifest, ManifestError, SegmentEntry, UnverifiedManifest,
-    UploadKind, UploadMetadata, Verification, check,
+    CompressionFormat, FileEntry, Manifest, ManifestError, Replaced, SegmentEntry,
+    UnverifiedManifest, UploadKind, UploadMetadata, Verification, check,
 };
 use crate::crypt::VaultKeys;
 
@@ -40,6 +40,10 @@ pub struct ManifestDraft {
     pub files: Vec<FileEntry>,
     /// The newest upload of the system that lists files, where this one lists none.
     pub files_from: Option<UploadId>,
+    /// The uploads for which it stands.
+    pub replaces: Vec<Replaced>,
+    /// Whether it may also hold changes that none of those holds.
+    pub holds_more: bool,
     /// Who makes it.
     pub metadata: UploadMetadata,
 }
@@ -67,6 +71,8 @@ impl ManifestDraft {
             segments: Vec::new(),
             files: Vec::new(),
             files_from: None,
+            replaces: Vec::new(),
+            holds_more: false,
             metadata: UploadMetadata {
                 uploader: "akosha".into(),
                 uploader_version: env!("CARGO_PKG_VERSION").into(),
@@ -161,8 +167,26 @@ impl ManifestDraft {
         if let Some(upload_id) = &self.files_from {
             manifest["files_from"] = upload_id.as_str().into();
         }
+        if !self.replaces.is_empty() {
+            manifest["replaces"] = self.replaces.iter().map(replaced).collect();
+        }
+        if self.holds_more {
+            manifest["holds_more"] = true.into();
+        }
         Ok(manifest)
     }
+}
+
+fn replaced(replaced: &Replaced) -> Value {
+    let mut value = json!({
+        "upload_id": replaced.upload_id,
+        "uploaded_at": time::format(replaced.uploaded_at),
+        "max_seq": replaced.max_seq,
+    });
+    if let Some(upload_id) = &replaced.via {
+        value["via"] = upload_id.as_str().into();
+    }
+    value
 }
 
 /// Returns files as a manifest lists them.

@@ -42,6 +42,9 @@ pub const MAX_SEGMENTS: usize = 10_000;
 /// Most files of one upload.
 pub const MAX_FILES: usize = 10_000;
 
+/// Most uploads for which one stands.
+pub const MAX_REPLACED: usize = 10_000;
+
 /// Most pieces of all files of one upload.
 pub const MAX_CHUNKS: usize = 250_000;
 
@@ -123,6 +126,20 @@ impl SegmentEntry {
             size_bytes: self.size_bytes,
         }
     }
+}
+
+/// An upload for which another one stands, because it holds the same changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The upload.
+    pub upload_id: UploadId,
+    /// When it was begun.
+    pub uploaded_at: DateTime<Utc>,
+    /// The highest sequence number in it: the rows up to here are what a reader had who had pulled
+    /// it and all before.
+    pub max_seq: i64,
+    /// The upload that stood for it before and is among the others, `None` where none did.
+    pub via: Option<UploadId>,
 }
 
 /// A file of an upload. A log that belongs to a file has its name with `.wal`, `.wal.checkpoint`,
@@ -231,6 +248,16 @@ impl Manifest {
     /// Returns the newest upload of the system that lists files, where this one lists none.
     pub fn files_from(&self) -> Option<&UploadId> {
         self.content.files_from.as_ref()
+    }
+
+    /// Returns the uploads for which this one stands, oldest first.
+    pub fn replaces(&self) -> &[Replaced] {
+        &self.content.replaces
+    }
+
+    /// Returns whether it may also hold changes that none of [`Manifest::replaces`] holds.
+    pub fn holds_more(&self) -> bool {
+        self.content.holds_more
     }
 
     /// Returns who made the upload.

@@ -10,8 +10,9 @@ use super::document::Object;
 use super::encryption::Seal;
 use super::{
     ChunkEntry, CompressionFormat, FileEntry, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_CLOCK_SKEW,
-    MAX_FILES, MAX_MANIFEST_BYTES, MAX_ROWS, MAX_SAFE_INTEGER, MAX_SEGMENTS, MAX_TOTAL_BYTES,
-    Manifest, ManifestDraft, ManifestError, SegmentEntry, UploadKind, UploadMetadata, check, json,
+    MAX_FILES, MAX_MANIFEST_BYTES, MAX_REPLACED, MAX_ROWS, MAX_SAFE_INTEGER, MAX_SEGMENTS,
+    MAX_TOTAL_BYTES, Manifest, ManifestDraft, ManifestError, Replaced, SegmentEntry, UploadKind,
+    UploadMetadata, check, json,
 };
 use crate::crypt::{OVERHEAD, VaultKeys};
 
@@ -79,6 +80,11 @@ impl UnverifiedManifest {
             uploaded_at,
             parent: upload_id_of(&top, "parent")?,
             files_from: upload_id_of(&top, "files_from")?,
+            replaces: replaces(&top, &upload_id)?,
+            holds_more: match top.get("holds_more") {
+                None => false,
+                Some(_) => top.boolean("holds_more")?,
+            },
             segments: segments(&top, &system_id)?,
             files: files(&top, Rules::Manifest { compression, seal })?,
             compression,
@@ -207,7 +213,38 @@ fn upload_id_of(top: &Object<'_>, field: &str) -> Result<Option<UploadId>, Manif
     let parsed = top.text(field)?.parse();
     parsed
         .map(Some)
-        .map_err(|error| ManifestError::id(field, error))
+        .map_err(|error| ManifestError::id(top.name(field), error))
+}
+
+/// Returns the uploads for which this one stands.
+fn replaces(top: &Object<'_>, own: &UploadId) -> Result<Vec<Replaced>, ManifestError> {
+    if top.get("replaces").is_none() {
+        return Ok(Vec::new());
+    }
+    let mut seen = HashSet::from([own.clone()]);
+    let replaced = top.objects("replaces", MAX_REPLACED)?;
+    replaced
+        .iter()
+        .map(|entry| {
+            let upload_id: UploadId = entry
+                .text("upload_id")?
+                .parse()
+                .map_err(|error| ManifestError::id(entry.name("upload_id"), error))?;
+            if !seen.insert(upload_id.clone()) {
+                return Err(ManifestError::Duplicate {
+                    field: "replaces",
+                    value: upload_id.to_string(),
+                });
+            }
+            Ok(Replaced {
+                uploaded_at: time::parse(entry.text("uploaded_at")?)
+                    .map_err(|error| ManifestError::id(entry.name("uploaded_at"), error))?,
+                max_seq: entry.integer("max_seq", 0, MAX_SAFE_INTEGER)?,
+                via: upload_id_of(entry, "via")?,
+                upload_id,
+            })
+        })
+        .collect()
 }
 
 fn compression(top: &Object<'_>) -> Result<Option<CompressionFormat>, ManifestError> {

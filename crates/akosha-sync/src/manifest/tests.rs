@@ -473,6 +473,26 @@ fn no_turned_bit_verifies() {
     }
 }
 
+#[test]
+fn what_stands_for_others_names_each_once_and_not_itself() {
+    let replaced = |id: &str| Replaced {
+        upload_id: id.parse().unwrap(),
+        uploaded_at: now(),
+        max_seq: 3,
+        via: None,
+    };
+    let with = |ids: &[&str]| {
+        let mut draft = draft();
+        draft.replaces = ids.iter().map(|id| replaced(id)).collect();
+        draft.seal(&plain()).map(drop)
+    };
+    assert!(with(&["a", "b"]).is_ok());
+    for wrong in [&["a", "a"][..], &["a", upload().as_str()]] {
+        let error = with(wrong).unwrap_err().to_string();
+        assert!(error.contains("replaces"), "{error}");
+    }
+}
+
 proptest! {
     #[test]
     fn random_bytes_never_verify(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
@@ -489,9 +509,22 @@ proptest! {
         segments in proptest::collection::vec((1..1000_u64, 1..1000_u64, 0..1000_i64, 0..1000_i64), 0..20),
         name in proptest::option::of("[^\\p{C}]{0,60}"),
         host in proptest::option::of("[^\\p{C}]{0,60}"),
+        replaced in proptest::collection::vec((0..1000_i64, any::<bool>()), 0..20),
         is_snapshot: bool,
+        holds_more: bool,
     ) {
         let mut draft = draft();
+        draft.holds_more = holds_more;
+        draft.replaces = replaced
+            .into_iter()
+            .enumerate()
+            .map(|(at, (max_seq, is_inherited))| Replaced {
+                upload_id: format!("upload-{at}").parse().unwrap(),
+                uploaded_at: now() - TimeDelta::seconds(max_seq),
+                max_seq,
+                via: is_inherited.then(|| "upload-0".parse().unwrap()),
+            })
+            .collect();
         draft.segments = segments
             .into_iter()
             .enumerate()
@@ -512,6 +545,8 @@ proptest! {
         let manifest = verify(&sealed.bytes).unwrap();
         prop_assert_eq!(manifest.name(), draft.name.as_deref());
         prop_assert_eq!(manifest.segments(), &draft.segments[..]);
+        prop_assert_eq!(manifest.replaces(), &draft.replaces[..]);
+        prop_assert_eq!(manifest.holds_more(), draft.holds_more);
         prop_assert_eq!(manifest, sealed.manifest);
     }
 }

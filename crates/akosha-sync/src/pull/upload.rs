@@ -3,11 +3,12 @@
 use std::fs::File;
 
 use akosha_core::{ErrorKind, IngestionMethod, SystemId, UploadId};
-use akosha_store::{Change, Merged, Store, StoreError};
+use akosha_store::{Change, Merged, Store, StoreError, UploadOutcome};
 use tempfile::TempPath;
 
 use crate::SyncError;
 use crate::crypt::VaultKeys;
+use crate::disk::on_disk;
 use crate::manifest::{Manifest, SegmentEntry};
 use crate::received::{self, ReceiveError};
 use crate::segment::{self, SegmentError};
@@ -43,6 +44,8 @@ pub(super) enum Fault {
     /// The upload is at fault, or cannot be read: it is set aside with this reason and tried
     /// again by the next pull.
     Upload(String),
+    /// The vault lacks something of it: it was removed since it was listed, or lost.
+    Missing(String),
     /// What its manifest says is at fault, or what that pins by its hash: it is set aside with
     /// this reason until the manifest is another one.
     ForGood(String),
@@ -57,6 +60,7 @@ impl From<ReceiveError> for Fault {
         let shown = error.to_string();
         match error {
             ReceiveError::Vault(error) if error.is_retryable() => Self::Vault(error.into()),
+            ReceiveError::Vault(error) if error.is_not_found() => Self::Missing(shown),
             ReceiveError::Vault(_) => Self::Upload(shown),
             ReceiveError::Manifest(error) if error.may_pass_later() => Self::Upload(shown),
             // The manifest pins its segments by their hashes.
@@ -94,6 +98,14 @@ pub(super) async fn pull(
 ) -> Result<Outcome, Fault> {
     let now = store.sources().clock.now();
     let (manifest, mut bytes) = received::manifest(vault, keys, now, system_id, upload_id).await?;
+    if has_all_of(store, &manifest).await? {
+        return Ok(Outcome {
+            merged: Merged::default(),
+            rows: manifest.conversation_count(),
+            refused: Vec::new(),
+            bytes,
+        });
+    }
     let announced = manifest
         .segments()
         .iter()
@@ -116,6 +128,26 @@ pub(super) async fn pull(
     let mut outcome = blocking(move || merge(&store, since, &manifest, &files)).await?;
     outcome.bytes = bytes;
     Ok(outcome)
+}
+
+/// Returns whether this store has merged every upload for which this one stands, so that it brings
+/// nothing new.
+async fn has_all_of(store: &Store, manifest: &Manifest) -> Result<bool, Fault> {
+    if manifest.replaces().is_empty() || manifest.holds_more() {
+        return Ok(false);
+    }
+    let direct = manifest.replaces().iter().filter(|it| it.via.is_none());
+    let uploads: Vec<UploadId> = direct.map(|it| it.upload_id.clone()).collect();
+    let system_id = manifest.system_id().clone();
+    let has_all = on_disk(store, move |store| {
+        for upload_id in &uploads {
+            if store.upload_outcome(&system_id, upload_id)? != UploadOutcome::Merged {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    });
+    has_all.await.map_err(Fault::Store)
 }
 
 /// Reads every row, then merges those that are right.

@@ -13,6 +13,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -48,11 +49,14 @@ pub enum Fault {
     LoseAnswers(u32),
     /// Answers so many requests with 503.
     Busy(u32),
-    /// Fails one request in `one_in` at random, before or after it has done what was asked, cuts
-    /// bodies short and lists in any order. A seed gives the dice, which fall as requests arrive.
+    /// Fails one request in `one_in` at random, before or after it has done what was asked, does not
+    /// answer in time, cuts bodies short and lists in any order. A seed gives the dice, which fall
+    /// as requests arrive.
     Chaos {
         seed: u64,
         one_in: u64,
+        /// Whether it also writes whatever the condition.
+        ignores_conditions: bool,
     },
 }
 
@@ -65,7 +69,12 @@ enum Mishap {
     After,
     /// Does it and sends half of the body.
     Cut,
+    /// Does it and answers when nobody waits any more.
+    Late,
 }
+
+/// How late an answer is that comes too late: longer than the clients of the tests wait.
+const TOO_LATE: Duration = Duration::from_secs(2);
 
 /// A running server; it stops when dropped.
 pub struct S3Server {
@@ -155,17 +164,18 @@ impl Faulty {
     /// Decides what happens to a request.
     fn mishap(&self) -> Option<Mishap> {
         let mut fault = self.fault.lock().unwrap();
-        let Fault::Chaos { seed, one_in } = &mut *fault else {
+        let Fault::Chaos { seed, one_in, .. } = &mut *fault else {
             return None;
         };
         if next(seed, *one_in) > 0 {
             return None;
         }
-        Some(match next(seed, 6) {
-            0 => Mishap::Before(500),
-            1 => Mishap::Before(503),
-            2 => Mishap::Before(429),
-            3 => Mishap::Cut,
+        Some(match next(seed, 60) {
+            0..10 => Mishap::Before(500),
+            10..20 => Mishap::Before(503),
+            20..30 => Mishap::Before(429),
+            30..40 => Mishap::Cut,
+            40 => Mishap::Late,
             _ => Mishap::After,
         })
     }
@@ -191,6 +201,10 @@ impl Faulty {
         let mut response = work.await?;
         match mishap {
             Some(Mishap::After) => Err(s3_error!(InternalError)),
+            Some(Mishap::Late) => {
+                tokio::time::sleep(TOO_LATE).await;
+                Ok(response)
+            }
             Some(Mishap::Cut) => {
                 cut(&mut response.output);
                 Ok(response)
@@ -253,11 +267,11 @@ macro_rules! passed_on {
                 &self,
                 mut request: S3Request<PutObjectInput>,
             ) -> S3Result<S3Response<PutObjectOutput>> {
-                let _guard = self.one_by_one.lock().await;
+                let guard = self.one_by_one.lock().await;
                 let fault = *self.fault.lock().unwrap();
                 let input = &mut request.input;
                 match fault {
-                    Fault::IgnoreConditions => {
+                    Fault::IgnoreConditions | Fault::Chaos { ignores_conditions: true, .. } => {
                         input.if_match = None;
                         input.if_none_match = None;
                     }
@@ -268,8 +282,12 @@ macro_rules! passed_on {
                     }
                     _ => {}
                 }
-                let written = self.with_mishap(self.files.put_object(request), |_| {});
-                let response = written.await?;
+                let written = async {
+                    let written = self.files.put_object(request).await;
+                    drop(guard);
+                    written
+                };
+                let response = self.with_mishap(written, |_| {}).await?;
                 if let Fault::LoseAnswers(left) = fault && left > 0 {
                     *self.fault.lock().unwrap() = Fault::LoseAnswers(left - 1);
                     return Err(s3_error!(InternalError));

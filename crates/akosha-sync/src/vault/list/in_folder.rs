@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
-use std::io::ErrorKind;
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use akosha_core::SystemId;
@@ -73,8 +73,12 @@ fn walk(folder: &Path, key: &str, listed: &mut Vec<Listed>) -> Result<(), VaultE
             walk(path, &key, listed)?;
         } else if found.is_file()
             && let Ok(key) = key.parse()
-            && let Ok(modified) = found.modified()
         {
+            let modified = found.modified().map_err(|error| VaultError::Storage {
+                operation: "look at",
+                path: path.to_owned(),
+                reason: error.to_string(),
+            })?;
             listed.push(Listed {
                 key,
                 size_bytes: found.len(),
@@ -90,7 +94,7 @@ fn for_each(
     folder: &Path,
     mut take: impl FnMut(&str, &Metadata, &Path) -> Result<(), VaultError>,
 ) -> Result<(), VaultError> {
-    let refused = |error: std::io::Error| VaultError::Storage {
+    let refused = |error: Error| VaultError::Storage {
         operation: "list",
         path: folder.to_owned(),
         reason: error.to_string(),
@@ -103,12 +107,23 @@ fn for_each(
     for entry in entries {
         let entry = entry.map_err(refused)?;
         let path = entry.path();
-        // A link that leads nowhere, or that went away since, is nothing.
-        if let (Some(name), Ok(found)) = (entry.file_name().to_str(), fs::metadata(&path)) {
-            take(name, &found, &path)?;
+        match (entry.file_name().to_str(), fs::metadata(&path)) {
+            (Some(name), Ok(found)) => take(name, &found, &path)?,
+            // A link that leads nowhere, or what went away since, is nothing. What cannot be looked
+            // at may be anything: whoever lists must not take it for missing.
+            (Some(_), Err(error)) if !is_nothing(&error) => return Err(refused(error)),
+            _ => {}
         }
     }
     Ok(())
+}
+
+fn is_nothing(error: &Error) -> bool {
+    #[cfg(unix)]
+    let is_circle = rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::LOOP);
+    #[cfg(not(unix))]
+    let is_circle = false;
+    is_circle || is_gone(error.kind())
 }
 
 fn is_gone(kind: ErrorKind) -> bool {
