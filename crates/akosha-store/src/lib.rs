@@ -14,6 +14,7 @@ mod dispute;
 mod error;
 mod files;
 mod home;
+mod integrity;
 mod job;
 mod lease;
 mod ledger;

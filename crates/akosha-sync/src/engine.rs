@@ -1,6 +1,7 @@
 //! The one entry to sync: what the command line, the MCP tools and the queue call.
 
 mod adopt;
+mod examine;
 mod vault;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use akosha_store::{DRAIN_LEASE, Lease, Store, Trigger};
 use tokio_util::sync::CancellationToken;
 
 pub use self::adopt::Adoption;
+pub use self::examine::Examination;
 use crate::disk::on_disk;
 use crate::hybrid::HybridSync;
 use crate::lease::Kept;

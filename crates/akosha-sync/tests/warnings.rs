@@ -1,11 +1,12 @@
-//! What the storage cannot promise is told by `status`, in any later process.
+//! What the storage cannot promise is told by `status`, in any later process, and found by a look.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 #[path = "support/s3.rs"]
 mod s3;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use akosha_core::config::{Config, LoadedConfig};
@@ -61,4 +62,44 @@ async fn a_bucket_without_conditional_writes_is_told_of_until_it_has_them() {
     assert!(told[0].contains("conditional writes"), "{told:?}");
     server.set_fault(Fault::None);
     assert_eq!(warnings(home.path(), &server, "well again").await, none);
+}
+
+/// Returns every object with its bytes.
+fn objects(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(objects(&path));
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            found.insert(path, bytes);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_look_finds_conditions_that_are_ignored_or_refused_and_changes_nothing() {
+    let server = S3Server::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let examine = async || {
+        let found = open(home.path(), &server).examine_vault().await.unwrap();
+        let ahead = found.clock_ahead.unwrap().abs();
+        assert!(ahead < chrono::TimeDelta::minutes(1), "{ahead}");
+        assert!(found.refused.is_none(), "{found:?}");
+        found.conditional_writes
+    };
+    assert_eq!(examine().await, None);
+    warnings(home.path(), &server, "something to look at").await;
+    let before = objects(&server.bucket_folder());
+    for (fault, honoured) in [
+        (Fault::None, true),
+        (Fault::IgnoreConditions, false),
+        (Fault::RefuseConditions, false),
+    ] {
+        server.set_fault(fault);
+        assert_eq!(examine().await, Some(honoured), "{fault:?}");
+    }
+    assert_eq!(objects(&server.bucket_folder()), before);
 }

@@ -16,6 +16,7 @@
 mod availability;
 mod blocking;
 mod classify;
+mod clock;
 mod conditional;
 mod error;
 mod folder;
