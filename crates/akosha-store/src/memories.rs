@@ -1,15 +1,10 @@
-//! Storing, reading and forgetting memories.
+//! Storing and reading memories.
 
-use std::time::Duration;
-
-use akosha_core::{IngestionMethod, Memory, MemoryId, Metadata, NewMemory, SystemId};
+use akosha_core::{IngestionMethod, Memory, MemoryId, NewMemory, SystemId};
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Transaction};
 
-use crate::{Change, DRAIN_LEASE, Op, Store, StoreError, push, row, scrub};
-
-/// How long the removal of leftovers may take.
-const REMOVAL: Duration = Duration::from_secs(15);
+use crate::{Change, Op, Store, StoreError, row};
 
 /// What became of a memory that was given to the store.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,24 +23,6 @@ pub struct Stored {
     pub has_embedding: bool,
     /// How many secrets were taken out before.
     pub redactions: usize,
-}
-
-/// What became of a memory that was to be forgotten.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Forgotten {
-    /// Whose memory it was.
-    pub system_id: SystemId,
-    /// The revision of the tombstone.
-    pub revision: i64,
-    /// Whether it was forgotten already and nothing was written.
-    pub already: bool,
-    /// Whether the content was removed too.
-    pub erased: bool,
-    /// Whether an earlier push has acknowledged content of this memory, so that copies exist
-    /// elsewhere.
-    pub was_pushed: bool,
-    /// Why bytes of erased content may still lie in the database file; `None` where none do.
-    pub traces_remain: Option<String>,
 }
 
 impl Store {
@@ -125,7 +102,11 @@ impl Store {
             op: Op::Put,
             system_id: system_id.clone(),
             memory_id: memory_id.clone(),
-            revision: head.as_ref().map_or(Ok(1), next_revision)?,
+            revision: match &head {
+                None => 1,
+                Some(head) if head.op == Op::Put => next_revision(head)?,
+                Some(tombstone) => revision_after_all(db, tombstone)?,
+            },
             text: memory.text.clone(),
             metadata: memory.metadata.clone(),
             embedding: memory.embedding.clone(),
@@ -154,7 +135,8 @@ impl Store {
 
     /// Returns a memory, or `None` where there is none or it is forgotten.
     ///
-    /// Without `system_id` this node's own memory is preferred, then the only one of that id.
+    /// Without `system_id` this node's own memory is preferred, then the only one of that id; a
+    /// tombstone hides none.
     ///
     /// # Errors
     /// Fails where several other systems have the id and none was named.
@@ -164,7 +146,7 @@ impl Store {
         system_id: Option<&SystemId>,
     ) -> Result<Option<Memory>, StoreError> {
         self.db().read(|db| {
-            let Some(system_id) = self.owner(db, memory_id, system_id)? else {
+            let Some(system_id) = self.owner(db, memory_id, system_id, Wanted::Live)? else {
                 return Ok(None);
             };
             one(
@@ -189,7 +171,7 @@ impl Store {
     ) -> Result<Vec<Memory>, StoreError> {
         self.db().read(|db| {
             let system_id = self
-                .owner(db, memory_id, system_id)?
+                .owner(db, memory_id, system_id, Wanted::Any)?
                 .ok_or_else(|| StoreError::NoMemory(memory_id.clone()))?;
             let mut statement = db.prepare_cached(&format!(
                 "SELECT {} FROM {} WHERE c.system_id = ?1 AND c.memory_id = ?2 AND c.op = 'put' \
@@ -207,90 +189,28 @@ impl Store {
         })
     }
 
-    /// Forgets a memory: it is found no more, its history stays, and the deletion of a memory
-    /// made here syncs. With `erase` its content and history are removed from this store too, and
-    /// the database is written anew so that no trace of them stays.
-    ///
-    /// # Errors
-    /// Fails where the id was never stored, or as [`Store::get`].
-    pub fn forget(
-        &self,
-        memory_id: &MemoryId,
-        system_id: Option<&SystemId>,
-        erase: bool,
-    ) -> Result<Forgotten, StoreError> {
-        let mut forgotten = self.db().write(|db| {
-            let missing = || StoreError::NoMemory(memory_id.clone());
-            let system_id = self.owner(db, memory_id, system_id)?.ok_or_else(missing)?;
-            let head = head(db, &system_id, memory_id)?.ok_or_else(missing)?;
-            let was_pushed = was_pushed(db, &system_id, memory_id)?;
-            let op = if erase { Op::Erase } else { Op::Forget };
-            let forgotten = |revision, already| Forgotten {
-                system_id: system_id.clone(),
-                revision,
-                already,
-                erased: erase || head.op == Op::Erase,
-                was_pushed,
-                traces_remain: None,
-            };
-            if head.op == op || head.op == Op::Erase {
-                return Ok(forgotten(head.revision, true));
-            }
-            let now = self.now();
-            let change = Change {
-                seq: 0,
-                op,
-                revision: next_revision(&head)?,
-                text: String::new(),
-                metadata: Metadata::default(),
-                embedding: None,
-                embedding_model: None,
-                updated_at: now,
-                stored_at: now,
-                ingestion_method: IngestionMethod::Local,
-                ..head.clone()
-            };
-            let is_local = &system_id == self.system_id() || is_local(db, &system_id, memory_id)?;
-            row::retire(db, head.seq)?;
-            if erase {
-                remove_content(db, &system_id, memory_id, change.revision)?;
-            }
-            row::insert(db, &change, true, is_local)?;
-            Ok(forgotten(change.revision, false))
-        })?;
-        if forgotten.erased {
-            let scrubbed = self.scrub().and_then(|()| self.remove_leftovers());
-            forgotten.traces_remain = scrubbed.err().map(|error| error.to_string());
-        }
-        Ok(forgotten)
-    }
-
-    /// Removes files with content that pushes left which died. One that is at work removes its own.
-    fn remove_leftovers(&self) -> Result<(), StoreError> {
-        let Some(lease) = self.try_lease(DRAIN_LEASE, REMOVAL)? else {
-            return Ok(());
-        };
-        self.home().remove_leftovers(self.now());
-        lease.release()
-    }
-
     /// Returns the system whose memory is meant, or `None` where none has the id.
-    fn owner(
+    pub(crate) fn owner(
         &self,
         db: &Connection,
         memory_id: &MemoryId,
         named: Option<&SystemId>,
+        wanted: Wanted,
     ) -> Result<Option<SystemId>, StoreError> {
         if let Some(named) = named {
             return Ok(Some(named.clone()));
         }
-        let mut own = db.prepare_cached(
-            "SELECT 1 FROM changes WHERE memory_id = ?1 AND system_id = ?2 AND is_head = 1",
-        )?;
+        let live = match wanted {
+            Wanted::Live => " AND op = 'put'",
+            Wanted::Any => "",
+        };
+        let mut own = db.prepare_cached(&format!(
+            "SELECT 1 FROM changes WHERE memory_id = ?1 AND system_id = ?2 AND is_head = 1{live}"
+        ))?;
         if own.exists([memory_id.as_str(), self.system_id().as_str()])? {
             return Ok(Some(self.system_id().clone()));
         }
-        // A memory that others forgot does not stand in the way of one that is still there.
+        // A memory that is forgotten does not stand in the way of one that is still there.
         let mut statement = db.prepare_cached(
             "SELECT system_id, op = 'put' FROM changes WHERE memory_id = ?1 AND is_head = 1 \
              ORDER BY system_id",
@@ -317,6 +237,16 @@ impl Store {
     }
 }
 
+/// Which memory of an id is meant where several systems have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// One that can be read.
+    Live,
+    /// The own one, also where it is forgotten: a deletion that is repeated must not go on to
+    /// another system's memory.
+    Any,
+}
+
 /// Returns the revision that follows.
 pub(crate) fn next_revision(head: &Change) -> Result<i64, StoreError> {
     head.revision.checked_add(1).ok_or_else(|| {
@@ -327,6 +257,20 @@ pub(crate) fn next_revision(head: &Change) -> Result<i64, StoreError> {
     })
 }
 
+/// Returns the revision that follows all of a memory that is forgotten: where that holds on this
+/// node alone, its system may have gone on.
+pub(crate) fn revision_after_all(db: &Connection, tombstone: &Change) -> Result<i64, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT max(revision) FROM changes WHERE system_id = ?1 AND memory_id = ?2",
+    )?;
+    let key = [tombstone.system_id.as_str(), tombstone.memory_id.as_str()];
+    let revision = statement.query_row(key, |row| row.get(0))?;
+    next_revision(&Change {
+        revision,
+        ..tombstone.clone()
+    })
+}
+
 /// Returns the newest revision of a key, a tombstone included.
 pub(crate) fn head(
     db: &Connection,
@@ -334,38 +278,6 @@ pub(crate) fn head(
     memory_id: &MemoryId,
 ) -> Result<Option<Change>, StoreError> {
     one(db, "c.is_head = 1", system_id, memory_id, row::change)
-}
-
-/// Deletes every row of a key up to `revision`, with its vectors: what `erase` leaves is the
-/// tombstone that is written next.
-pub(crate) fn remove_content(
-    db: &Transaction<'_>,
-    system_id: &SystemId,
-    memory_id: &MemoryId,
-    revision: i64,
-) -> Result<(), StoreError> {
-    const ROWS: &str = "SELECT seq FROM changes WHERE system_id = ?1 AND memory_id = ?2 \
-                        AND revision <= ?3";
-    let key = (system_id.as_str(), memory_id.as_str(), revision);
-    // Freed pages would keep the text: overwrite them.
-    db.pragma_update(None, "secure_delete", true)?;
-    let mut removed = 0;
-    for table in [
-        "vectors WHERE seq",
-        "words WHERE rowid",
-        "changes WHERE seq",
-    ] {
-        removed = db.execute(&format!("DELETE FROM {table} IN ({ROWS})"), key)?;
-    }
-    db.pragma_update(None, "secure_delete", false)?;
-    db.execute(
-        "DELETE FROM conflicts WHERE system_id = ?1 AND memory_id = ?2 AND revision <= ?3",
-        key,
-    )?;
-    if removed > 0 {
-        scrub::set_due(db, &format!("{system_id}/{memory_id}/{revision}"))?;
-    }
-    Ok(())
 }
 
 fn one<T>(
@@ -389,30 +301,4 @@ fn is_same(head: &Change, memory: &NewMemory) -> bool {
         && head.text == memory.text
         && head.metadata == memory.metadata
         && (memory.embedding.is_none() || memory.embedding == head.embedding)
-}
-
-/// Returns whether pushes from here carry the memory. The deletion of another system's memory
-/// stays on this node: only its own node writes its part of a vault.
-fn is_local(
-    db: &Connection,
-    system_id: &SystemId,
-    memory_id: &MemoryId,
-) -> Result<bool, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT 1 FROM changes WHERE system_id = ?1 AND memory_id = ?2 AND is_local = 1",
-    )?;
-    Ok(statement.exists([system_id.as_str(), memory_id.as_str()])?)
-}
-
-fn was_pushed(
-    db: &Connection,
-    system_id: &SystemId,
-    memory_id: &MemoryId,
-) -> Result<bool, StoreError> {
-    let sent = push::sent_up_to(db, system_id)?;
-    let mut statement = db.prepare_cached(
-        "SELECT 1 FROM changes WHERE system_id = ?1 AND memory_id = ?2 AND op = 'put' \
-         AND seq <= ?3",
-    )?;
-    Ok(statement.exists(params![system_id.as_str(), memory_id.as_str(), sent])?)
 }

@@ -3,7 +3,7 @@
 use akosha_core::IngestionMethod;
 use rusqlite::{Transaction, params};
 
-use crate::{Change, Op, Store, StoreError, memories, row};
+use crate::{Change, Op, Store, StoreError, forget, memories, row};
 
 /// What a merge did to the memories, by what was here at the point from which it is counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,7 +55,8 @@ impl Store {
     ///
     /// The highest revision of a key becomes its head, whatever the order of arrival. Where two
     /// contents have the same revision, both are kept, the conflict is recorded, and every store
-    /// picks the same one to show.
+    /// picks the same one to show. A memory that [was forgotten here](Store::forget) stays so: what
+    /// comes of it goes into history, and nowhere after an erasure.
     ///
     /// # Errors
     /// Fails where the disk or the database refuses; then none is merged.
@@ -82,7 +83,10 @@ impl Store {
         since: i64,
     ) -> Result<Merged, StoreError> {
         let rivals = of_revision(db, change)?;
-        if rivals.iter().any(|rival| is_same(rival, change)) || is_erased(db, change)? {
+        let hidden = forget::is_hidden(db, &change.system_id, &change.memory_id)?;
+        let is_erased_here = hidden == Some(Op::Erase) && change.op == Op::Put;
+        let is_here = rivals.iter().any(|rival| is_same(rival, change));
+        if is_here || is_erased_here || is_erased(db, change)? {
             return Ok(Merged {
                 skipped: 1,
                 unchanged: 1,
@@ -90,7 +94,7 @@ impl Store {
             });
         }
         let head = memories::head(db, &change.system_id, &change.memory_id)?;
-        let wins = head.as_ref().is_none_or(|head| rank(change) > rank(head));
+        let wins = hidden.is_none() && head.as_ref().is_none_or(|head| rank(change) > rank(head));
         let mut merged = Merged {
             skipped: 1,
             ..Merged::default()
@@ -102,7 +106,7 @@ impl Store {
             row::retire(db, head.seq)?;
         }
         if change.op == Op::Erase {
-            memories::remove_content(db, &change.system_id, &change.memory_id, change.revision)?;
+            forget::remove_content(db, &change.system_id, &change.memory_id, change.revision)?;
         }
         let change = Change {
             ingestion_method: method,
@@ -180,12 +184,15 @@ pub(crate) fn is_same(one: &Change, other: &Change) -> bool {
     one.op == other.op && one.text == other.text && one.metadata == other.metadata
 }
 
-/// Returns the rows that have the key and the revision of `change`.
+/// Returns the rows that have the key and the revision of `change`, but for the one that hides the
+/// memory here: it is no revision that others know.
 fn of_revision(db: &Transaction<'_>, change: &Change) -> Result<Vec<Change>, StoreError> {
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {} FROM {} WHERE c.system_id = ?1 AND c.memory_id = ?2 AND c.revision = ?3",
+        "SELECT {} FROM {} WHERE c.system_id = ?1 AND c.memory_id = ?2 AND c.revision = ?3 \
+         AND NOT ({})",
         row::COLUMNS,
-        row::TABLES
+        row::TABLES,
+        forget::HIDES
     ))?;
     let rows = statement.query_and_then(
         params![

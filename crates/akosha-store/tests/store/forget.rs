@@ -4,10 +4,14 @@ use std::fs;
 use std::time::Duration;
 
 use akosha_core::{Clock, IngestionMethod, SystemClock};
-use akosha_store::{DRAIN_LEASE, Op, Store, StoreError, Target};
+use akosha_store::{Change, DRAIN_LEASE, Op, Store, StoreError, Target};
 use serde_json::json;
 
 use crate::support::{Fixture, change, embedded, id, memory, store, system, vector, with};
+
+fn merge(store: &Store, changes: &[Change]) {
+    store.merge(changes, IngestionMethod::CloudPull).unwrap();
+}
 
 fn find(store: &Store, text: &str) -> usize {
     let query = akosha_store::SearchQuery {
@@ -60,12 +64,7 @@ fn an_unknown_id_cannot_be_forgotten() {
 fn a_deletion_of_an_own_memory_syncs_and_one_of_anothers_does_not() {
     let store = store();
     store.remember("mine", "x");
-    store
-        .merge(
-            &[change("theirs", 1, Op::Put, "y")],
-            IngestionMethod::CloudPull,
-        )
-        .unwrap();
+    merge(&store, &[change("theirs", 1, Op::Put, "y")]);
     store.forget(&id("mine"), None, false).unwrap();
     store.forget(&id("theirs"), None, false).unwrap();
     let sent = |name: &str| {
@@ -79,6 +78,140 @@ fn a_deletion_of_an_own_memory_syncs_and_one_of_anothers_does_not() {
     assert_eq!(sent("here"), [Op::Put, Op::Forget]);
     assert_eq!(sent("there"), []);
     assert_eq!(store.get(&id("theirs"), None).unwrap(), None);
+}
+
+/// What a store shows and keeps of the memory `a` of another system.
+fn of_a(store: &Store) -> (Option<String>, Vec<String>, u64) {
+    let there = system("there");
+    let shown = store.get(&id("a"), Some(&there)).unwrap();
+    let history = store.history(&id("a"), Some(&there)).unwrap();
+    (
+        shown.map(|memory| memory.text),
+        history.into_iter().map(|memory| memory.text).collect(),
+        store.conflicts().unwrap().len() as u64,
+    )
+}
+
+#[test]
+fn another_systems_memory_stays_forgotten_whatever_comes_of_it() {
+    let texts = ["one", "two", "three", "four"];
+    let puts: Vec<Change> = (1..)
+        .zip(texts)
+        .map(|(revision, text)| change("a", revision, Op::Put, text))
+        .collect();
+    // It is forgotten after each number of revisions that came, the others come late or early.
+    for known in 1..=puts.len() {
+        for backwards in [false, true] {
+            let store = store();
+            let mut order: Vec<Change> = puts[..known].to_vec();
+            let mut rest: Vec<Change> = puts[known..].to_vec();
+            if backwards {
+                // The newest is known first, those before it come after the deletion.
+                rest = order.split_off(1);
+                order = vec![puts[known - 1].clone()];
+                rest.extend(puts[..known - 1].iter().cloned());
+            }
+            merge(&store, &order);
+            store.forget(&id("a"), None, false).unwrap();
+            for late in &rest {
+                merge(&store, std::slice::from_ref(late));
+                merge(&store, std::slice::from_ref(late));
+            }
+            let (shown, _, conflicts) = of_a(&store);
+            assert_eq!((shown, conflicts), (None, 0), "{known} {backwards}");
+            assert_eq!(find(&store, texts[known - 1]), 0);
+            assert!(store.forget(&id("a"), None, false).unwrap().already);
+            // Its own system's deletion, and what follows that, changes nothing either.
+            merge(&store, &[change("a", 5, Op::Forget, "")]);
+            merge(&store, &[change("a", 6, Op::Put, "six")]);
+            assert_eq!(of_a(&store).0, None);
+            // Erasing it later leaves nothing of what came in between.
+            store.forget(&id("a"), None, true).unwrap();
+            assert_eq!(of_a(&store), (None, vec![], 0));
+        }
+    }
+}
+
+#[test]
+fn another_systems_memory_stays_erased() {
+    let store = store();
+    merge(&store, &[change("a", 1, Op::Put, "walrus")]);
+    store.forget(&id("a"), None, true).unwrap();
+    for revision in 2..5 {
+        merge(&store, &[change("a", revision, Op::Put, "walrus, again")]);
+        assert_eq!(of_a(&store), (None, vec![], 0));
+    }
+    assert_eq!(traces(&store, "walrus"), [""; 0]);
+    merge(&store, &[change("a", 6, Op::Erase, "")]);
+    merge(&store, &[change("a", 7, Op::Put, "walrus, anew")]);
+    assert_eq!(of_a(&store), (None, vec![], 0));
+}
+
+#[test]
+fn an_erasure_by_its_own_system_removes_what_is_forgotten_here() {
+    let store = store();
+    merge(&store, &[change("a", 1, Op::Put, "one")]);
+    store.forget(&id("a"), None, false).unwrap();
+    merge(&store, &[change("a", 2, Op::Put, "two")]);
+    assert_eq!(of_a(&store).1, ["one", "two"]);
+    merge(&store, &[change("a", 9, Op::Erase, "")]);
+    assert_eq!(of_a(&store), (None, vec![], 0));
+    merge(&store, &[change("a", 10, Op::Put, "ten")]);
+    assert_eq!(of_a(&store), (None, vec!["ten".into()], 0));
+}
+
+#[test]
+fn who_stores_it_here_anew_has_it_back() {
+    let store = store();
+    merge(&store, &[change("a", 1, Op::Put, "one")]);
+    store.forget(&id("a"), None, false).unwrap();
+    merge(&store, &[change("a", 5, Op::Put, "five")]);
+    let stored = store.remember_as("there", "a", "told otherwise");
+    assert_eq!(stored.revision, 6);
+    assert_eq!(of_a(&store).0.as_deref(), Some("told otherwise"));
+    merge(&store, &[change("a", 7, Op::Put, "seven")]);
+    assert_eq!(of_a(&store).0.as_deref(), Some("seven"));
+}
+
+#[test]
+fn every_deletion_is_in_history_until_an_erasure() {
+    let store = store();
+    store.remember("a", "one");
+    store.forget(&id("a"), None, false).unwrap();
+    store.remember("a", "three");
+    store.forget(&id("a"), None, false).unwrap();
+    let deletions = |name: &str| -> Vec<(i64, Op)> {
+        let found = store.deletions(&id(name), None).unwrap();
+        found
+            .iter()
+            .map(|change| (change.revision, change.op))
+            .collect()
+    };
+    assert_eq!(deletions("a"), [(2, Op::Forget), (4, Op::Forget)]);
+    store.forget(&id("a"), None, true).unwrap();
+    assert_eq!(deletions("a"), [(5, Op::Erase)]);
+    // Nothing but the deletion tells whose it was.
+    merge(&store, &[change("b", 1, Op::Put, "theirs")]);
+    store.forget(&id("b"), None, true).unwrap();
+    assert_eq!(deletions("b"), [(2, Op::Erase)]);
+    assert!(matches!(
+        store.deletions(&id("c"), None),
+        Err(StoreError::NoMemory(_))
+    ));
+}
+
+#[test]
+fn an_own_tombstone_hides_no_other_systems_memory() {
+    let store = store();
+    store.remember("a", "mine");
+    merge(&store, &[change("a", 1, Op::Put, "theirs")]);
+    let get = || store.get(&id("a"), None).unwrap().unwrap().text;
+    assert_eq!(get(), "mine");
+    store.forget(&id("a"), None, false).unwrap();
+    assert_eq!(get(), "theirs");
+    // A deletion that is repeated does not go on to it.
+    assert!(store.forget(&id("a"), None, false).unwrap().already);
+    assert_eq!(get(), "theirs");
 }
 
 #[test]

@@ -56,12 +56,12 @@ fn reach(status: &SyncStatus, checks: &mut Checks) {
 }
 
 fn vault(found: &Examination, checks: &mut Checks) {
+    const NAME: &str = "conditional writes";
     match &found.refused {
         None => checks.ok("credentials", "the vault can be read and listed"),
         Some(error) => checks.fail("credentials", error.to_string(), error.hint()),
     }
     clock(found.clock_ahead, checks);
-    const NAME: &str = "conditional writes";
     match found.conditional_writes {
         Some(true) => checks.ok(NAME, "two machines that write at once notice each other"),
         Some(false) => checks.warn(
