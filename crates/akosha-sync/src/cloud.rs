@@ -250,7 +250,8 @@ impl CloudSync {
             if let Err(conflict @ SyncError::Conflict { .. }) = pushed {
                 pushed = self.give_way(&system_id, conflict, report).await;
             }
-            dispute::record(&self.store, &target, &system_id, &pushed).await?;
+            let warnings = &mut report.warnings;
+            let pushed = dispute::settle(&self.store, &target, &system_id, pushed, warnings).await;
             takes_files &= pushed.is_ok() || !is_own;
             result = result.and(pushed);
         }

@@ -63,6 +63,36 @@ pub(crate) async fn move_away(
     })
 }
 
+/// Makes durable what became of the push of an id, as [`record`] does, and returns it. What waits
+/// under an id that this node had before is told by a failure when it is found and when it changes;
+/// after that by `warnings` alone: nobody may be there to take the id over.
+pub(crate) async fn settle(
+    store: &Store,
+    target: &Target,
+    system_id: &SystemId,
+    pushed: Result<(), SyncError>,
+    warnings: &mut Vec<String>,
+) -> Result<(), SyncError> {
+    let known = on_disk(store, {
+        let target = target.clone();
+        move |store| store.disputes(&target)
+    });
+    let known = known.await?;
+    record(store, target, system_id, &pushed).await?;
+    match pushed {
+        Err(SyncError::Conflict { message, hint, .. })
+            if system_id != store.system_id()
+                && known
+                    .iter()
+                    .any(|known| known.system_id == *system_id && known.hint == hint) =>
+        {
+            warnings.push(format!("{message}; {hint}"));
+            Ok(())
+        }
+        pushed => pushed,
+    }
+}
+
 /// Makes durable whether an id is disputed in a target, so that `status` can tell.
 pub(crate) async fn record(
     store: &Store,

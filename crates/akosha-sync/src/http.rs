@@ -150,7 +150,8 @@ impl Push<'_> {
                     dispute::move_away(&store, &self.target, &system_id, conflict).await
                 };
             }
-            dispute::record(&store, &self.target, &system_id, &pushed).await?;
+            let warnings = &mut self.report.warnings;
+            let pushed = dispute::settle(&store, &self.target, &system_id, pushed, warnings).await;
             if !matches!(pushed, Ok(()) | Err(SyncError::Conflict { .. })) {
                 return pushed;
             }

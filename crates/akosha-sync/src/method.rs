@@ -69,6 +69,8 @@ pub struct MethodReport {
     pub bytes_transferred: u64,
     /// Bytes that the target had already.
     pub bytes_deduplicated: u64,
+    /// What waits for a person and was told by a failure before.
+    pub warnings: Vec<String>,
     /// The uploads that were made, oldest first, where the target has uploads.
     pub upload_ids: Vec<UploadId>,
     /// Why it is not all: what is counted above is acknowledged nevertheless.
@@ -85,6 +87,7 @@ impl MethodReport {
         self.bytes_transferred += other.bytes_transferred;
         self.bytes_deduplicated += other.bytes_deduplicated;
         self.upload_ids.extend(other.upload_ids);
+        self.warnings.extend(other.warnings);
     }
 }
 

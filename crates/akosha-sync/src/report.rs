@@ -32,6 +32,8 @@ pub struct SyncReport {
     pub error: Option<String>,
     /// What went wrong, by method.
     pub errors: Vec<MethodError>,
+    /// What waits for a person: it was told by an error before, and the rest is synced.
+    pub warnings: Vec<String>,
     /// The method that failed before another one took over.
     pub fallback_from: Option<&'static str>,
     /// What asked for it: `manual`, `session_end`.
@@ -75,6 +77,7 @@ impl SyncReport {
         self.bytes_deduplicated = sent.bytes_deduplicated;
         self.upload_ids = sent.upload_ids.into_iter().map(String::from).collect();
         self.upload_id = self.upload_ids.last().cloned();
+        self.warnings = sent.warnings;
         self.method = done.or(brought).unwrap_or("none");
         let Some(method) = done else {
             return self.fail(errors);

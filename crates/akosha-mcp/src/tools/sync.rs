@@ -81,6 +81,8 @@ pub(crate) struct SyncAnswer {
     upload_ids: Vec<String>,
     /// What went wrong, by method.
     errors: Vec<MethodProblem>,
+    /// What waits for a person: it was told by an error before, and the rest is synced.
+    warnings: Vec<String>,
     /// The method that failed before another one took over.
     fallback_from: Option<String>,
     /// What asked for it.
@@ -114,6 +116,7 @@ impl SyncAnswer {
             upload_id: None,
             upload_ids: Vec::new(),
             errors: Vec::new(),
+            warnings: Vec::new(),
             fallback_from: None,
             triggered_by: Trigger::Manual.as_str().into(),
             job_id: None,
@@ -146,6 +149,7 @@ impl From<SyncReport> for SyncAnswer {
                     error: error.error,
                 })
                 .collect(),
+            warnings: report.warnings,
             fallback_from: report.fallback_from.map(str::to_owned),
             triggered_by: report.triggered_by.to_owned(),
             job_id: report.job_id.map(String::from),
@@ -202,6 +206,7 @@ impl Answer for SyncAnswer {
             let failed = self.errors.iter();
             lines.extend(failed.map(|error| format!("[{}] {}", error.method, error.error)));
         }
+        lines.extend(self.warnings.iter().map(|text| format!("Waits: {text}")));
         lines.join("\n")
     }
 }

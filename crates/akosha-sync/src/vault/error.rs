@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use akosha_core::ErrorKind;
 
+/// How the key of a head ends.
+const HEAD: &str = "/head.json";
+
 /// An error of a vault. Messages name the object and never hold credentials: of what a service
 /// answers only the status and the error code are kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +126,10 @@ impl VaultError {
             }
             Self::Storage { .. } => "free space on the disk, or correct the permissions",
             Self::Refused { .. } => "check `cloud_endpoint` and `cloud_region`",
+            Self::TooLarge { key, .. } | Self::Damaged { key, .. } if key.ends_with(HEAD) => {
+                "it only names the newest upload, and every upload is still there; have it written \
+                 anew: `akosha vault repair`"
+            }
             Self::NotFound { .. } | Self::TooLarge { .. } | Self::Damaged { .. } => return None,
         };
         Some(hint.to_owned())

@@ -171,7 +171,7 @@ fn current(raw: &Raw, system_id: &SystemId) -> Result<CurrentHead, VaultError> {
         }),
         Err(reason) => Err(VaultError::Damaged {
             key: VaultKey::head(system_id).to_string(),
-            reason,
+            reason: format!("it is no head that can be read: {reason}"),
         }),
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use akosha_core::{Memory, MemoryId, SystemId};
-use akosha_store::{Change, Op, Store, StoreError};
+use akosha_store::{Change, Op};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -25,38 +25,19 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let store = context.store()?;
     let revisions = store.history(&args.id, args.system.as_ref())?;
-    let system = revisions
-        .first()
-        .map(|memory| &memory.system_id)
-        .or(args.system.as_ref());
-    let deletion = deletion(store, &args.id, system)?;
+    let deletions = store.deletions(&args.id, args.system.as_ref())?;
+    let newest = match deletions.last() {
+        Some(deletion) => store.newest_change(&deletion.system_id, &args.id)?,
+        None => None,
+    };
+    let deletion = newest.filter(|newest| newest.op != Op::Put);
     context.output().answer(&HistoryAnswer {
-        // Where nothing is left, even of a memory whose system is not known, it was erased.
-        forgotten: deletion.is_some() || revisions.is_empty(),
+        forgotten: deletion.is_some(),
         revisions,
-        deletion,
+        deletion: deletion.map(Deletion::from),
+        deletions: deletions.into_iter().map(Deletion::from).collect(),
     })?;
     Ok(Exit::Done)
-}
-
-/// Returns the deletion of a memory that is forgotten now. Where nothing tells whose it was, it is
-/// looked for among those that were made here.
-fn deletion(
-    store: &Store,
-    id: &MemoryId,
-    system: Option<&SystemId>,
-) -> Result<Option<Deletion>, StoreError> {
-    let systems = match system {
-        Some(system) => vec![system.clone()],
-        None => store.local_systems()?,
-    };
-    for system in systems {
-        let newest = store.newest_change(&system, id)?;
-        if let Some(tombstone) = newest.filter(|change| change.op != Op::Put) {
-            return Ok(Some(tombstone.into()));
-        }
-    }
-    Ok(None)
 }
 
 #[derive(Debug, Serialize)]
@@ -65,8 +46,10 @@ struct HistoryAnswer {
     revisions: Vec<Memory>,
     /// Whether the memory is found no more.
     forgotten: bool,
-    /// What deleted it.
+    /// What deleted it, where it is found no more.
     deletion: Option<Deletion>,
+    /// Every deletion that is known, oldest first.
+    deletions: Vec<Deletion>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,7 +81,11 @@ fn heading(revision: i64, at: chrono::DateTime<chrono::Utc>, system: &SystemId) 
 
 impl Answer for HistoryAnswer {
     fn write_text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let mut deletions = self.deletions.iter().peekable();
         for memory in &self.revisions {
+            while let Some(earlier) = deletions.next_if(|next| next.revision < memory.revision) {
+                earlier.write_text(page)?;
+            }
             page.heading(heading(
                 memory.revision,
                 memory.updated_at,
@@ -106,15 +93,25 @@ impl Answer for HistoryAnswer {
             ))?;
             page.line(&memory.text)?;
         }
-        if let Some(deletion) = &self.deletion {
-            page.heading(&deletion.shown)?;
-            if deletion.op == Op::Forget.as_str() {
-                page.aside("forgotten; `akosha forget ID --erase` removes the content too")?;
+        for deletion in deletions {
+            deletion.write_text(page)?;
+        }
+        match &self.deletion {
+            Some(deletion) if deletion.op == Op::Forget.as_str() => {
+                page.aside("`akosha forget ID --erase` removes the content too")
             }
+            _ => Ok(()),
         }
-        if self.revisions.is_empty() {
-            page.line("its content was erased")?;
-        }
-        Ok(())
+    }
+}
+
+impl Deletion {
+    fn write_text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        page.heading(&self.shown)?;
+        page.line(if self.op == Op::Forget.as_str() {
+            "forgotten"
+        } else {
+            "its content was erased"
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use akosha_core::config::Config;
-use akosha_store::{Quarantined, Stats, Store, StoreError};
+use akosha_store::{Conflict, Quarantined, Stats, Store, StoreError};
 use akosha_sync::SyncStatus;
 use serde::Serialize;
 
@@ -12,6 +12,9 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Answer, Page};
 use crate::{runtime, show};
+
+/// Most conflicts of contents that a person is shown.
+const SHOWN_CONFLICTS: usize = 20;
 
 /// Runs the command.
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
@@ -36,6 +39,27 @@ struct StatusAnswer {
     store: StoreState,
     quarantine: Vec<SetAside>,
     conflicts: u64,
+    content_conflicts: Vec<ContentConflict>,
+}
+
+/// A memory of which two contents have the same revision.
+#[derive(Debug, Serialize)]
+struct ContentConflict {
+    system_id: String,
+    memory_id: String,
+    revision: i64,
+    since: String,
+}
+
+impl From<Conflict> for ContentConflict {
+    fn from(conflict: Conflict) -> Self {
+        Self {
+            system_id: conflict.system_id.into(),
+            memory_id: conflict.memory_id.into(),
+            revision: conflict.revision,
+            since: show::exact(conflict.found_at),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -82,6 +106,7 @@ impl StatusAnswer {
         store: &Store,
         config_file: Option<PathBuf>,
     ) -> Result<Self, StoreError> {
+        let conflicts = store.conflicts()?;
         Ok(Self {
             sync,
             home: store.home().root().display().to_string(),
@@ -92,7 +117,8 @@ impl StatusAnswer {
                 .into_iter()
                 .map(SetAside::from)
                 .collect(),
-            conflicts: store.conflicts()?.len() as u64,
+            conflicts: conflicts.len() as u64,
+            content_conflicts: conflicts.into_iter().map(ContentConflict::from).collect(),
         })
     }
 }
@@ -126,13 +152,7 @@ impl Answer for StatusAnswer {
                 ),
             )?;
         }
-        if self.conflicts > 0 {
-            let conflicts = show::counted(self.conflicts, "memory has", "memories have");
-            page.field(
-                "conflicts",
-                format!("{conflicts} two contents of one revision"),
-            )?;
-        }
+        self.write_content_conflicts(page)?;
         for error in &self.sync.configuration_errors {
             page.field("configuration", error)?;
         }
@@ -216,6 +236,31 @@ impl StatusAnswer {
                 ),
             )?;
             page.field("", format!("hint: {}", conflict.hint))?;
+        }
+        Ok(())
+    }
+
+    fn write_content_conflicts(&self, page: &mut Page<'_>) -> io::Result<()> {
+        if self.conflicts == 0 {
+            return Ok(());
+        }
+        let conflicts = show::counted(self.conflicts, "memory has", "memories have");
+        page.field(
+            "conflicts",
+            format!("{conflicts} two contents of one revision; `akosha history ID` shows both"),
+        )?;
+        for conflict in self.content_conflicts.iter().take(SHOWN_CONFLICTS) {
+            page.field(
+                "",
+                format!(
+                    "{} of {}, revision {}, since {}",
+                    conflict.memory_id, conflict.system_id, conflict.revision, conflict.since
+                ),
+            )?;
+        }
+        let more = self.content_conflicts.len().saturating_sub(SHOWN_CONFLICTS);
+        if more > 0 {
+            page.field("", format!("and {more} more; `--json` names all"))?;
         }
         Ok(())
     }

@@ -93,6 +93,9 @@ fn push(context: &Context, request: &SyncRequest) -> Result<Exit, Failure> {
         syncer.sync(request, Trigger::Manual, &bar, &cancel).await
     });
     bar.clear();
+    for warning in &report.warnings {
+        output.warning(warning, &[]);
+    }
     if report.success {
         output.answer(&report)?;
         return Ok(Exit::Done);
@@ -151,7 +154,11 @@ impl Answer for SyncReport {
             page.line(format!("{method} failed, so {} was used", self.method))?;
         }
         if self.success && self.memories_uploaded == 0 && self.files_uploaded.is_empty() {
-            return page.line("nothing to push: everything is synced");
+            return page.line(if self.warnings.is_empty() {
+                "nothing to push: everything is synced"
+            } else {
+                "nothing else to push"
+            });
         }
         page.line(format!(
             "pushed {} by {}: {} in {:.1} s",

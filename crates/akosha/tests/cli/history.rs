@@ -11,7 +11,10 @@ fn shows_every_revision() {
         sandbox.store("a", text);
     }
     let answer = sandbox.json(&["history", "a"], 0);
-    assert_eq!(keys(&answer), ["deletion", "forgotten", "revisions"]);
+    assert_eq!(
+        keys(&answer),
+        ["deletion", "deletions", "forgotten", "revisions"]
+    );
     assert_eq!(answer["forgotten"], false);
     assert_eq!(answer["deletion"], json!(null));
     let texts: Vec<(i64, &str)> = answer["revisions"]
@@ -51,7 +54,22 @@ fn a_deletion_is_shown() {
     revision 1  TIME  test-system
     first
     revision 2  TIME  test-system
-    forgotten; `akosha forget ID --erase` removes the content too
+    forgotten
+    `akosha forget ID --erase` removes the content too
+    ");
+    sandbox.store("a", "third");
+    let answer = sandbox.json(&["history", "a"], 0);
+    assert_eq!(answer["forgotten"], false);
+    assert_eq!(answer["deletion"], json!(null));
+    assert_eq!(answer["deletions"][0]["revision"], 2);
+    let shown = sandbox.run(&["history", "a"]).ends(0).stdout;
+    insta::assert_snapshot!(without_times(&shown), @r"
+    revision 1  TIME  test-system
+    first
+    revision 2  TIME  test-system
+    forgotten
+    revision 3  TIME  test-system
+    third
     ");
 
     sandbox.run(&["forget", "a", "--erase"]).ends(0);
@@ -61,7 +79,7 @@ fn a_deletion_is_shown() {
     assert_eq!(answer["deletion"]["op"], "erase");
     let shown = sandbox.run(&["history", "a"]).ends(0).stdout;
     insta::assert_snapshot!(without_times(&shown), @r"
-    revision 3  TIME  test-system
+    revision 4  TIME  test-system
     its content was erased
     ");
 
@@ -85,6 +103,8 @@ fn the_deletion_of_a_memory_of_another_system_is_shown() {
     receiver.run(&["forget", "a", "--erase"]).ends(0);
     let answer = receiver.json(&["history", "a"], 0);
     assert_eq!(answer["forgotten"], true);
+    assert_eq!(answer["deletion"]["op"], "erase", "{answer}");
+    assert_eq!(answer["deletion"]["system_id"], "test-system");
     let named = receiver.json(&["history", "a", "--system", "test-system"], 0);
     assert_eq!(named["deletion"]["op"], "erase");
 }

@@ -27,6 +27,7 @@ fn says_what_the_tool_says_and_what_is_stored() {
         "store",
         "quarantine",
         "conflicts",
+        "content_conflicts",
     ] {
         assert!(keys(&answer).contains(&key), "{key}");
     }

@@ -23,7 +23,8 @@ fn answers_as_the_tool_does() {
             "success",
             "triggered_by",
             "upload_id",
-            "upload_ids"
+            "upload_ids",
+            "warnings"
         ]
     );
     assert_eq!(answer["method"], "cloud");
@@ -34,6 +35,34 @@ fn answers_as_the_tool_does() {
     assert_eq!(again["memories_uploaded"], 0);
     let shown = sandbox.run(&["sync"]).ends(0).stdout;
     assert_eq!(shown, "nothing to push: everything is synced\n");
+}
+
+#[test]
+fn a_head_that_cannot_be_read_is_told_with_the_way_out() {
+    for content in ["{\"version\":", "", "no JSON", &"x".repeat(20 << 10)] {
+        let sandbox = Sandbox::with_vault();
+        sandbox.store("a", "text");
+        sandbox.json(&["sync"], 0);
+        let head = sandbox.path("vault/systems/test-system/head.json");
+        std::fs::write(&head, content).unwrap();
+        sandbox.store("b", "more");
+        let run = sandbox.run(&["sync"]).ends(1);
+        assert!(
+            run.stderr.contains("systems/test-system/head.json")
+                && run.stderr.contains("`akosha vault repair`"),
+            "{run:?}"
+        );
+        assert_eq!(std::fs::read_to_string(&head).unwrap(), content);
+        let status = sandbox.json(&["status"], 0);
+        assert_eq!(status["lag"]["unsynced_memories"], 1, "{status}");
+        let answer = sandbox.json(&["doctor"], 1);
+        let named = answer["checks"].as_array().unwrap().iter();
+        let failed: Vec<_> = named
+            .filter(|check| check["state"] == "failed")
+            .map(|check| check["hint"].as_str().unwrap())
+            .collect();
+        assert!(failed[0].contains("`akosha vault repair`"), "{answer}");
+    }
 }
 
 #[test]

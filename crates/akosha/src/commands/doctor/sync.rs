@@ -13,11 +13,13 @@ pub(super) fn check(
     checks: &mut Checks,
 ) -> Result<(), Failure> {
     for conflict in &status.sync_conflicts {
-        checks.fail(
-            "conflict",
-            conflict.error.clone(),
-            Some(conflict.hint.clone()),
-        );
+        let (error, hint) = (conflict.error.clone(), conflict.hint.clone());
+        if conflict.system_id == status.system_id {
+            checks.fail("conflict", error, Some(hint));
+        } else {
+            // Something waits under an id of earlier; all that is new is synced.
+            checks.warn("conflict", error, &hint);
+        }
     }
     queue(status, checks);
     lag(status, checks);
