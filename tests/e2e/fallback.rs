@@ -1,6 +1,10 @@
 //! Which method a sync uses, what it says when methods fail, and what a push over HTTP brings.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -399,6 +403,53 @@ fn a_server_that_is_no_akosha_is_named() {
             "{failed}"
         );
         assert_eq!(failed["errors"][0]["method"], "http", "{failed}");
+        assert_eq!(home.lag(), 1);
+    }
+}
+
+#[test]
+fn a_wrong_path_or_token_fails_at_once_and_says_what_to_set() {
+    for (status, setting) in [
+        ("404 Not Found", "`/mcp`"),
+        ("405 Method Not Allowed", "`/mcp`"),
+        ("401 Unauthorized", "`akosha_token`"),
+        ("403 Forbidden", "`akosha_token`"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/nowhere", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsorry\n"
+            );
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let pause = Some(Duration::from_millis(100));
+                stream.set_read_timeout(pause).unwrap();
+                let mut buffer = [0; 16 << 10];
+                let mut read = 0;
+                while let Ok(more @ 1..) = stream.read(&mut buffer) {
+                    read += more;
+                }
+                // What was connected to see whether anybody listens says nothing.
+                if read > 0 {
+                    let _ = stream.write_all(answer.as_bytes());
+                }
+            }
+        });
+        let home = Home::new("laptop")
+            .with("akosha_url", url)
+            .with("max_retries", "3")
+            .with("retry_backoff_seconds", "5");
+        home.store("m", "Stays here");
+        let run = home.run(&["sync"]).ended(1);
+        assert!(run.took.as_secs() < 5, "it was tried again: {run:#?}");
+        let code = status.split(' ').next().unwrap();
+        let says = format!("it answered {code};");
+        assert!(
+            run.stderr.contains(&says) && run.stderr.contains(setting),
+            "{run:#?}"
+        );
+        assert!(!run.stderr.contains("sorry"), "{run:#?}");
         assert_eq!(home.lag(), 1);
     }
 }

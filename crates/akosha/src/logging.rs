@@ -11,6 +11,10 @@ use crate::cli::Global;
 /// The variable that chooses what is logged, such as `debug` or `akosha_sync=trace`.
 const VARIABLE: &str = "AKOSHA_LOG";
 
+/// What is left out unless it is asked for: rmcp logs a failed connection with the body of the
+/// answer, which may hold anything, and the command tells the failure itself.
+const LEFT_OUT: &str = "rmcp::transport::worker=off";
+
 /// Logs to standard error.
 pub(crate) fn to_stderr(global: &Global) {
     let level = match (global.quiet, global.verbose) {
@@ -42,5 +46,5 @@ fn filter(level: &str) -> EnvFilter {
     let asked = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
     asked
         .and_then(|text| EnvFilter::try_new(text).ok())
-        .unwrap_or_else(|| EnvFilter::new(level))
+        .unwrap_or_else(|| EnvFilter::new(format!("{level},{LEFT_OUT}")))
 }

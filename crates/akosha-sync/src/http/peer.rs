@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use akosha_core::ErrorKind;
 use rmcp::model::{CallToolRequestParams, ClientConfig, Implementation, ProtocolVersion};
-use rmcp::service::{RoleClient, RunningService, ServiceError};
+use rmcp::service::{ClientInitializeError, RoleClient, RunningService, ServiceError};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, StreamableHttpClientTransportConfig,
@@ -112,30 +112,18 @@ fn classify(url: &str, error: &(dyn Error + 'static), what: &str) -> SyncError {
     let mut kind = ErrorKind::Unavailable;
     let mut next = Some(error);
     while let Some(current) = next {
+        cause = current.to_string();
         if current.is::<AuthRequiredError>() {
             kind = ErrorKind::Auth;
         }
         if matches!(current.downcast_ref(), Some(ServiceError::McpError(_))) {
             kind = ErrorKind::Data;
         }
-        let status = current
-            .downcast_ref::<HttpStatusError>()
-            .map(|error| error.status)
-            .or_else(|| {
-                let error = current.downcast_ref::<reqwest::Error>()?;
-                error.status().map(|status| status.as_u16())
-            });
-        match status {
-            Some(401 | 403) => kind = ErrorKind::Auth,
-            Some(404) => kind = ErrorKind::NotFound,
-            Some(413) => kind = ErrorKind::Invalid,
-            Some(400..=499) if status != Some(408) && status != Some(429) => {
-                kind = ErrorKind::Data;
-            }
-            _ => {}
+        if let Some(status) = status_of(current) {
+            cause = format!("it answered {status}");
+            kind = kind_of(status).unwrap_or(kind);
         }
-        cause = current.to_string();
-        next = current.source();
+        next = cause_of(current);
     }
     let hint = match kind {
         ErrorKind::Auth => "set `akosha_token` to a token of that server",
@@ -149,5 +137,46 @@ fn classify(url: &str, error: &(dyn Error + 'static), what: &str) -> SyncError {
         hint: Some(hint.into()),
         kind,
         source: None,
+    }
+}
+
+/// Returns what caused an error; those of the client name some of it by fields alone.
+fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref() {
+        Some(ClientInitializeError::TransportError { error, .. }) => return Some(&*error.error),
+        Some(ClientInitializeError::LegacyFallbackFailed { fallback, .. }) => {
+            return Some(&**fallback);
+        }
+        _ => {}
+    }
+    match error.downcast_ref() {
+        Some(ServiceError::TransportSend(error)) => Some(&*error.error),
+        _ => error.source(),
+    }
+}
+
+/// Returns the status of the answer that an error is about. The client keeps most of them in its
+/// text alone, before the answer's body.
+fn status_of(error: &(dyn Error + 'static)) -> Option<u16> {
+    if let Some(error) = error.downcast_ref::<HttpStatusError>() {
+        return Some(error.status);
+    }
+    if let Some(error) = error.downcast_ref::<reqwest::Error>() {
+        return error.status().map(|status| status.as_u16());
+    }
+    let text = error.to_string();
+    let status = text.strip_prefix("unexpected server response: HTTP ")?;
+    status.get(..3)?.parse().ok()
+}
+
+/// Returns what the status of a failed request means, where a person has to correct something.
+fn kind_of(status: u16) -> Option<ErrorKind> {
+    match status {
+        401 | 403 => Some(ErrorKind::Auth),
+        404 | 405 => Some(ErrorKind::NotFound),
+        413 => Some(ErrorKind::Invalid),
+        408 | 429 => None,
+        300..=499 => Some(ErrorKind::Data),
+        _ => None,
     }
 }
