@@ -91,6 +91,30 @@ fn a_line_that_is_no_json_does_not_end_it() {
 }
 
 #[test]
+fn a_line_that_is_no_json_is_answered() {
+    let home = Home::new("laptop");
+    let mut mcp = home.mcp();
+    let lines = [
+        b"this is not json".as_slice(),
+        b"{\"jsonrpc\": ",
+        b"{x}",
+        b"\xff",
+    ];
+    for line in lines {
+        mcp.send_line(line);
+        let answer = mcp.next_message("the answer to a line that is no JSON");
+        assert_eq!(answer["error"]["code"], -32700, "{answer}");
+        assert!(answer["id"].is_null(), "{answer}");
+    }
+    // The end of the input cuts no answer off.
+    mcp.send_line(b"nor is this");
+    let (status, rest) = mcp.finish();
+    assert!(status.success());
+    assert_eq!(rest.len(), 1, "{rest:?}");
+    assert_eq!(rest[0]["error"]["code"], -32700, "{rest:?}");
+}
+
+#[test]
 fn an_unknown_method_and_an_unknown_tool_are_errors() {
     let home = Home::new("laptop");
     let mut mcp = home.mcp();

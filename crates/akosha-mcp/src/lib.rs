@@ -11,6 +11,7 @@ mod end_of_input;
 mod failure;
 mod handle;
 mod origin;
+mod parse_error;
 mod progress;
 mod project;
 mod prompts;

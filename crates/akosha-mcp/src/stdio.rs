@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::end_of_input::EndOfInput;
 use crate::handle::blocking;
+use crate::parse_error::{Answering, LineWatch};
 use crate::{AkoshaServer, BackgroundDrain, StoreHandle, watch_queue};
 
 /// Longest message in bytes: 64 MiB, as over HTTP.
@@ -67,8 +68,10 @@ where
 {
     let ended = CancellationToken::new();
     // A batch is read as the pipe holds it, not in the transport's steps of 8 KiB.
-    let input = BufReader::with_capacity(PIPE, EndOfInput::new(input, ended.clone()));
+    let (input, bad_lines) = LineWatch::new(EndOfInput::new(input, ended.clone()));
+    let input = BufReader::with_capacity(PIPE, input);
     let transport = AsyncRwTransport::new_server(input, output).with_max_line_length(MAX_LINE);
+    let transport = Answering::new(transport, bad_lines);
     let store = server.store().clone();
     let background = server.background().clone();
     let watching = cancel.child_token();
