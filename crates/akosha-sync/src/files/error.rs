@@ -1,7 +1,7 @@
 //! What can go wrong with one file; the others and the memories go on.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use akosha_core::ErrorKind;
 
@@ -104,10 +104,25 @@ impl FileError {
         }
     }
 
+    /// Returns the file that it is about: the one that is not synced, or its name in the vault.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Missing { path }
+            | Self::NotAFile { path }
+            | Self::Name { path }
+            | Self::TooLarge { path }
+            | Self::Busy { path }
+            | Self::Io { path, .. }
+            | Self::SameName { second: path, .. }
+            | Self::Log { second: path, .. } => path,
+            Self::NotStored { name } | Self::Damaged { name, .. } => Path::new(name),
+        }
+    }
+
     /// Returns a mapping of an error of the operating system.
     pub(crate) fn io(
         operation: &'static str,
-        path: &std::path::Path,
+        path: &Path,
     ) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| {

@@ -29,4 +29,5 @@ pub(crate) use find::find;
 pub(crate) use pushed::Group;
 pub(crate) use send::{SendError, SendOptions, Sender, Sent, StoredPieces};
 pub(crate) use snapshot::{Snapshot, log_suffixes, signature};
+pub use source::config_errors;
 pub(crate) use source::{FileSource, sources};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use akosha_core::config::Config;
+use akosha_core::config::{Config, ConfigError, ConfigSource, LoadedConfig};
 
 use super::{FileError, log_suffixes};
 use crate::SyncRequest;
@@ -46,6 +46,31 @@ pub(crate) fn sources(config: &Config, request: &SyncRequest) -> (Vec<FileSource
         }
     }
     (found, failed)
+}
+
+/// Returns what is wrong with each of the configured `files`, as a sync would find it, and which of
+/// them cannot be read.
+pub fn config_errors(loaded: &LoadedConfig) -> Vec<ConfigError> {
+    const KEY: &str = "files";
+    if loaded.config.files.is_none() {
+        return Vec::new();
+    }
+    let (found, mut failed) = sources(&loaded.config, &SyncRequest::default());
+    for source in found {
+        if let Err(error) = std::fs::File::open(&source.path) {
+            failed.push(FileError::io("read", &source.path)(error));
+        }
+    }
+    let source = loaded.shown.get(KEY).map(|shown| shown.source.clone());
+    let source = source.unwrap_or(ConfigSource::Default);
+    let errors = failed.into_iter().map(|error| ConfigError {
+        key: KEY.to_owned(),
+        value: error.path().display().to_string(),
+        source: source.clone(),
+        message: format!("names what cannot be synced: {error}"),
+        hint: "correct the path or its permissions, or take it out of `files`".into(),
+    });
+    errors.collect()
 }
 
 fn named(path: PathBuf, before: &[FileSource]) -> Result<FileSource, FileError> {

@@ -104,6 +104,10 @@ fn configuration(context: &Context, checks: &mut Checks) {
     for error in &loaded.errors {
         checks.fail(NAME, error.to_string(), Some(error.hint.clone()));
     }
+    let files = akosha_sync::files::config_errors(loaded);
+    for error in &files {
+        checks.fail(NAME, error.to_string(), Some(error.hint.clone()));
+    }
     for warning in loaded.warnings.iter().chain(&loaded.credentials_warning) {
         checks.warn(
             NAME,
@@ -111,7 +115,7 @@ fn configuration(context: &Context, checks: &mut Checks) {
             "see all settings: `akosha config show`",
         );
     }
-    if loaded.errors.is_empty() {
+    if loaded.errors.is_empty() && files.is_empty() {
         let id = &loaded.config.system_id;
         checks.ok(NAME, format!("valid; this machine is `{id}`"));
     }

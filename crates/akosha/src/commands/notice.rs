@@ -1,5 +1,7 @@
 //! What a command says of the configuration before it does its work: once, on standard error.
 
+use akosha_sync::crypt::VaultKeys;
+
 use crate::cli::Command;
 use crate::context::Context;
 use crate::show::counted;
@@ -22,6 +24,16 @@ pub(super) fn tell(context: &Context, command: &Command) {
         return;
     }
     let output = context.output();
+    if stores(command)
+        && let Ok(home) = context.home()
+        && let Some(error) = VaultKeys::config_error(home, loaded)
+    {
+        let text = format!(
+            "nothing syncs until that is corrected: {error}; {}",
+            error.hint
+        );
+        output.warning(&text, &[]);
+    }
     warnings.for_each(|warning| output.warning(warning, &[]));
     if loaded.errors.is_empty() || tells_errors(context, command) {
         return;
@@ -59,6 +71,11 @@ fn tells_errors(context: &Context, command: &Command) -> bool {
             | Command::Config(config::Command::Init(_))
     );
     is_refused || is_apart
+}
+
+/// Returns whether a command stores what a person may take for synced soon.
+fn stores(command: &Command) -> bool {
+    matches!(command, Command::Store(_) | Command::Import(_))
 }
 
 /// Returns whether a command needs the keys of the bucket.

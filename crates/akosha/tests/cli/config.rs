@@ -231,3 +231,38 @@ fn a_named_file_must_exist_and_be_toml() {
         );
     }
 }
+
+#[test]
+fn check_looks_at_the_files_that_are_to_be_synced() {
+    let sandbox = Sandbox::new();
+    let good = sandbox.file("a/notes.db", "x");
+    let twin = sandbox.file("b/notes.db", "x");
+    let odd = sandbox.file("two words", "x");
+    let missing = sandbox.path("gone.db");
+    let files = format!("files = [{good:?}, {twin:?}, {odd:?}, {missing:?}]\n");
+    let path = sandbox.file("my.toml", files);
+    let answer = sandbox.json(&["config", "check", "--config", &path], 2);
+    let errors = answer["errors"].as_array().unwrap().iter();
+    let told: Vec<(&str, &str)> = errors
+        .map(|error| {
+            assert_eq!(error["key"], "files", "{answer}");
+            let part = |key: &str| error[key].as_str().unwrap();
+            (part("value"), part("message"))
+        })
+        .collect();
+    let expected = [
+        (twin.as_str(), "the same name"),
+        (&odd, "cannot be stored"),
+        (missing.to_str().unwrap(), "does not exist"),
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for ((value, message), (path, says)) in told.into_iter().zip(expected) {
+        assert_eq!(value, path);
+        assert!(message.contains(says), "{message}");
+    }
+    let path = sandbox.file("my.toml", format!("files = [{good:?}]\n"));
+    assert_eq!(
+        sandbox.json(&["config", "check", "--config", &path], 0)["valid"],
+        true
+    );
+}

@@ -151,3 +151,14 @@ fn takes_secrets_out() {
     let text = sandbox.json(&["get", "a"], 0)["text"].to_string();
     assert!(!text.contains("1234"), "{text}");
 }
+
+#[test]
+fn a_key_that_is_missing_is_warned_of_once_and_the_memory_is_stored() {
+    let sandbox = Sandbox::with_vault().with("AKOSHA_ENCRYPTION", "on");
+    let run = sandbox.run(&["store", "text"]).ends(0);
+    assert_eq!(run.stderr.matches("warning:").count(), 1, "{run:?}");
+    assert!(run.stderr.contains("`akosha key create`"), "{run:?}");
+    assert_eq!(sandbox.json(&["status"], 0)["store"]["memories"], 1);
+    sandbox.run(&["key", "create"]).ends(0);
+    assert_eq!(sandbox.run(&["store", "more"]).ends(0).stderr, "");
+}

@@ -4,6 +4,7 @@ use std::io;
 
 use akosha_core::config::ConfigError;
 use akosha_sync::crypt::VaultKeys;
+use akosha_sync::files;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -16,6 +17,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let loaded = context.loaded();
     let mut errors = loaded.errors.clone();
     errors.extend(VaultKeys::config_error(context.home()?, loaded));
+    errors.extend(files::config_errors(loaded));
     let answer = CheckAnswer {
         valid: errors.is_empty(),
         errors,
