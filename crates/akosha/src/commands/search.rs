@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Instant;
 
+use akosha_core::ErrorKind;
 use akosha_store::{Hit, SearchMode, SearchOutcome, SearchQuery};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -67,6 +68,15 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
         filter: args.filter.filter(),
         min_score: args.min_score,
     })?;
+    // A search that looked nowhere must not read as one that found nothing.
+    if let (Mode::Semantic, Some(missing)) = (args.mode, outcome.missing.first()) {
+        return Err(Failure::new(
+            ErrorKind::Invalid,
+            format!("nothing was searched: {}", missing.reason),
+            "search by words: `akosha search QUERY`; an assistant that computes vectors gives \
+             `embedding` to `search_memories`",
+        ));
+    }
     let mut answer = SearchAnswer::new(outcome, started.elapsed().as_secs_f64() * 1000.0);
     answer.is_empty_store = answer.results.is_empty() && super::is_empty(store)?;
     context.output().answer(&answer)?;

@@ -69,17 +69,16 @@ fn any_text_is_a_query() {
 }
 
 #[test]
-fn says_what_was_not_searched() {
+fn a_search_that_looks_nowhere_fails() {
     let sandbox = Sandbox::new();
     sandbox.store("a", "text");
-    let answer = sandbox.json(&["search", "text", "--mode", "semantic"], 0);
-    assert_eq!(answer["partial"], true);
-    assert_eq!(answer["missing"][0]["backend"], "embedding");
-    let shown = sandbox
-        .run(&["search", "text", "--mode", "semantic"])
-        .ends(0)
-        .stdout;
-    assert!(shown.starts_with("not searched: embedding: "), "{shown}");
+    let command = ["search", "text", "--mode", "semantic"];
+    let (kind, message) = sandbox.error(&command, 2);
+    assert_eq!(kind, "invalid");
+    assert!(message.starts_with("nothing was searched: "), "{message}");
+    let run = sandbox.run(&command).ends(2);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.contains("`akosha search QUERY`"), "{run:?}");
     assert_eq!(
         sandbox.run(&["search", "nothing"]).ends(0).stdout,
         "nothing matches\n"
