@@ -40,6 +40,13 @@ impl Source for Markdown {
         };
         let path = path.canonicalize().map_err(unreadable)?;
         let is_file = fs::metadata(&path).map_err(unreadable)?.is_file();
+        if is_file && !has_ending(&path) {
+            return Err(ImportError::Kind {
+                format: self.name(),
+                path,
+                reads: self.reads(),
+            });
+        }
         let root = match path.parent() {
             Some(parent) if is_file => parent,
             _ => &path,
@@ -63,8 +70,13 @@ impl Source for Markdown {
             .filter_entry(is_entered);
         for entry in entries {
             match entry {
-                Ok(entry) if is_file || is_markdown(&entry) => tree.read(&entry, sink)?,
-                Ok(_) => {}
+                Ok(entry) if entry.file_type().is_symlink() => {
+                    if let Some(reason) = why_not_followed(&entry, &path) {
+                        sink.skip(tree.relative(entry.path()), reason);
+                    }
+                }
+                Ok(entry) if entry.file_type().is_dir() || !has_ending(entry.path()) => {}
+                Ok(entry) => tree.read(&entry, sink)?,
                 Err(error) => {
                     let shown = error.path().unwrap_or(&path).to_owned();
                     sink.skip(tree.relative(&shown), unreadable_reason(&error.into()));
@@ -82,12 +94,26 @@ fn is_entered(entry: &DirEntry) -> bool {
         || !(name.starts_with('.') || NOT_ENTERED.contains(&name.as_ref()))
 }
 
-fn is_markdown(entry: &DirEntry) -> bool {
-    let extension = entry.path().extension().and_then(|e| e.to_str());
-    entry.file_type().is_file()
-        && extension.is_some_and(|extension| {
-            extension.eq_ignore_ascii_case("md") || extension.eq_ignore_ascii_case("markdown")
-        })
+fn has_ending(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| {
+        extension.eq_ignore_ascii_case("md") || extension.eq_ignore_ascii_case("markdown")
+    })
+}
+
+/// Says why what a link leads to is not read, where that could be missed: what lies below `top` is
+/// read in its own place.
+fn why_not_followed(link: &DirEntry, top: &Path) -> Option<String> {
+    let target = match link.path().canonicalize() {
+        Ok(target) => target,
+        Err(error) => return has_ending(link.path()).then(|| unreadable_reason(&error)),
+    };
+    let is_read_there = target.starts_with(top);
+    let is_wanted = target.is_dir() || has_ending(link.path());
+    (is_wanted && !is_read_there).then(|| {
+        let target = target.display();
+        format!("is a link, which is not followed; import `{target}` by itself")
+    })
 }
 
 fn unreadable_reason(error: &io::Error) -> String {

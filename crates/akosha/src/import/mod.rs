@@ -129,6 +129,16 @@ pub(crate) enum ImportError {
         /// What the system said.
         source: io::Error,
     },
+    /// The path is a file of another kind.
+    #[error("`{}` is no file that `{format}` reads", path.display())]
+    Kind {
+        /// The format.
+        format: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the format reads.
+        reads: &'static str,
+    },
     /// No path is named, and the format has no usual place.
     #[error("`{format}` needs a path")]
     NoPath {
@@ -147,7 +157,9 @@ impl ImportError {
     /// Returns what the caller has to do about it.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownFormat { .. } | Self::NoPath { .. } => ErrorKind::Invalid,
+            Self::UnknownFormat { .. } | Self::NoPath { .. } | Self::Kind { .. } => {
+                ErrorKind::Invalid
+            }
             Self::Path { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ErrorKind::NotFound
             }
@@ -165,6 +177,7 @@ impl ImportError {
                 Some(format!("name one of them: `akosha import {format} PATH`"))
             }
             Self::NoPath { format } => Some(format!("name it: `akosha import {format} PATH`")),
+            Self::Kind { reads, .. } => Some((*reads).to_owned()),
             Self::Database(error) => Some(error.hint()),
             Self::Path { .. } => Some("name a file or a directory that you may read".into()),
             Self::Store(error) => error.hint(),

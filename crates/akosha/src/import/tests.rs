@@ -173,6 +173,15 @@ fn a_bad_file_stops_only_itself_and_is_named() {
         std::os::unix::fs::symlink(here.notes(), here.notes().join("loop")).unwrap();
         std::os::unix::fs::symlink(here.notes().join("good.md"), here.notes().join("link.md"))
             .unwrap();
+        let elsewhere = here.notes().join("../elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::fs::write(elsewhere.join("far.md"), "far").unwrap();
+        for (target, link) in [("", "out"), ("far.md", "out.md"), ("gone.md", "gone.md")] {
+            let link = here.notes().join(link);
+            std::os::unix::fs::symlink(elsewhere.join(target), link).unwrap();
+        }
+        let pipe = here.notes().join("pipe.md");
+        rustix::fs::mkfifoat(rustix::fs::CWD, pipe, 0o600.into()).unwrap();
     }
     let report = here.import(&here.notes());
     assert_eq!(counts(&report), (1, 1, 0, 0));
@@ -188,7 +197,25 @@ fn a_bad_file_stops_only_itself_and_is_named() {
             "is not UTF-8 text: byte 3 is none of a character",
         ),
     ];
-    assert_eq!(skipped, expected);
+    let (bad, special): (Vec<_>, Vec<_>) = skipped
+        .into_iter()
+        .partition(|(path, _)| expected.iter().any(|(known, _)| known == path));
+    assert_eq!(bad, expected);
+    let special: Vec<(&str, &str)> = special
+        .into_iter()
+        .map(|(path, reason)| (path, reason.split([':', ',']).next().unwrap()))
+        .collect();
+    let expected: &[(&str, &str)] = if cfg!(unix) {
+        &[
+            ("gone.md", "cannot be read"),
+            ("out", "is a link"),
+            ("out.md", "is a link"),
+            ("pipe.md", "is no regular file"),
+        ]
+    } else {
+        &[]
+    };
+    assert_eq!(special, expected);
 }
 
 #[test]

@@ -67,6 +67,11 @@ fn a_folder_without_markdown_tells_what_is_read() {
     }
     let shown = sandbox.run(&command).ends(0).stdout;
     assert_eq!(shown, format!("nothing to import was found\n{hint}\n"));
+    // Named by itself it is refused.
+    let notes = folder.join("notes.txt");
+    let refused = sandbox.json(&["import", "markdown", notes.to_str().unwrap()], 2);
+    assert_eq!(refused["error"]["kind"], "invalid", "{refused}");
+    assert_eq!(refused["error"]["hint"], hint, "{refused}");
     sandbox.file("docs/a.markdown", "# One\n\ntext\n");
     assert_eq!(sandbox.json(&command, 0)["hint"], serde_json::Value::Null);
 }
