@@ -9,6 +9,8 @@
     reason = "the seed of a failure is what replays it"
 )]
 
+#[path = "support/memories.rs"]
+mod memories;
 #[path = "support/s3.rs"]
 mod s3;
 
@@ -17,12 +19,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use akosha_core::MemoryId;
 use akosha_core::config::{Config, Durability, LoadedConfig};
-use akosha_core::redact::Redactor;
-use akosha_core::{IngestionMethod, MemoryId, MemoryInput, NewMemory};
 use akosha_store::{Filter, Home, Store, StoreError, StoreOptions, Trigger};
 use akosha_sync::care::{CollectOptions, RepairReport};
 use akosha_sync::{NoProgress, PullReport, SyncError, SyncReport, SyncRequest, Syncer};
+use memories::put;
 use s3::{ACCESS_KEY, BUCKET, Fault, S3Server, SECRET_KEY};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -41,11 +43,7 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (word ^ (word >> 31)) % bound
+        s3::next(&mut self.0, bound)
     }
 }
 
@@ -147,15 +145,7 @@ impl Node {
                 let _ = store.forget(&id, Some(store.system_id()), false);
                 continue;
             }
-            let input = MemoryInput {
-                memory_id: Some(id),
-                text: format!("round {round}, {}", dice.below(1000)),
-                ..MemoryInput::default()
-            };
-            let memory = NewMemory::check(input, &Redactor::built_in()).unwrap();
-            store
-                .put(store.system_id(), &memory, IngestionMethod::Local)
-                .unwrap();
+            put(store, &id, &format!("round {round}, {}", dice.below(1000)));
         }
         if dice.below(2) == 0 {
             let length = 1000 + dice.below(1_500_000);

@@ -3,18 +3,18 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
+#[path = "support/memories.rs"]
+mod memories;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use akosha_core::config::{Config, Durability, LoadedConfig};
-use akosha_core::redact::Redactor;
-use akosha_core::{
-    ErrorKind, FixedClock, IngestionMethod, MemoryInput, NewMemory, Sources, SystemId,
-    ThreadRandom, time,
-};
+use akosha_core::{ErrorKind, FixedClock, Sources, SystemId, ThreadRandom, time};
 use akosha_store::{Home, Store, StoreOptions, Trigger};
 use akosha_sync::{NoProgress, Progress, ProgressState, SyncReport, SyncRequest, Syncer};
 use chrono::TimeDelta;
+use memories::put;
 use tokio_util::sync::CancellationToken;
 
 fn open(home: &Path, system_id: &str, vault: &Path, clock: &Arc<FixedClock>) -> Syncer {
@@ -31,19 +31,6 @@ fn open(home: &Path, system_id: &str, vault: &Path, clock: &Arc<FixedClock>) -> 
     };
     let store = Store::open(&Home::new(home), options).unwrap();
     Syncer::new(store, Arc::new(LoadedConfig::new(config)))
-}
-
-fn put(syncer: &Syncer, id: &str) {
-    let input = MemoryInput {
-        memory_id: Some(id.into()),
-        text: format!("text of {id}"),
-        ..MemoryInput::default()
-    };
-    let memory = NewMemory::check(input, &Redactor::built_in()).unwrap();
-    let store = syncer.store();
-    store
-        .put(store.system_id(), &memory, IngestionMethod::Local)
-        .unwrap();
 }
 
 async fn push(syncer: &Syncer, progress: &dyn Progress) -> SyncReport {
@@ -77,7 +64,7 @@ async fn who_slept_through_its_lease_does_not_commit() {
     ));
     let asleep = open(&home, "laptop", &vault, &clock);
     for i in 0..10 {
-        put(&asleep, &format!("m{i}"));
+        put(asleep.store(), &format!("m{i}"), "text");
     }
     let second: Arc<Mutex<Option<SyncReport>>> = Arc::default();
     let meanwhile = Meanwhile(Mutex::new(Some({
@@ -86,7 +73,7 @@ async fn who_slept_through_its_lease_does_not_commit() {
         move || {
             clock.advance(TimeDelta::hours(1));
             let awake = open(&home, "laptop", &vault, &clock);
-            put(&awake, "after the sleep");
+            put(awake.store(), "after the sleep", "text");
             let work = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/memories.rs"]
+mod memories;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use akosha_core::config::{Config, LoadedConfig};
-use akosha_core::redact::Redactor;
-use akosha_core::{ErrorKind, IngestionMethod, Memory, MemoryInput, NewMemory, SystemId};
+use akosha_core::{ErrorKind, IngestionMethod, Memory, SystemId};
 use akosha_store::{Filter, Home, Store, StoreError, StoreOptions, Trigger};
 use akosha_sync::{NoProgress, PullReport, SyncReport, SyncRequest, Syncer};
 use tokio_util::sync::CancellationToken;
@@ -32,16 +34,7 @@ impl Node {
     }
 
     fn put(&self, id: &str, text: &str) {
-        let input = MemoryInput {
-            memory_id: Some(id.into()),
-            text: text.into(),
-            ..MemoryInput::default()
-        };
-        let memory = NewMemory::check(input, &Redactor::built_in()).unwrap();
-        let store = self.store();
-        store
-            .put(store.system_id(), &memory, IngestionMethod::Local)
-            .unwrap();
+        memories::put(self.store(), id, text);
     }
 
     async fn push(&self) -> SyncReport {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
+#[path = "support/memories.rs"]
+mod memories;
 #[path = "support/s3.rs"]
 mod s3;
 
@@ -9,11 +11,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use akosha_core::SystemId;
 use akosha_core::config::{Config, LoadedConfig};
-use akosha_core::redact::Redactor;
-use akosha_core::{IngestionMethod, MemoryInput, NewMemory, SystemId};
 use akosha_store::{Home, Store, StoreOptions, Trigger};
 use akosha_sync::{NoProgress, SyncRequest, Syncer};
+use memories::put;
 use s3::{ACCESS_KEY, BUCKET, Fault, S3Server, SECRET_KEY};
 use tokio_util::sync::CancellationToken;
 
@@ -32,15 +34,7 @@ fn open(home: &Path, server: &S3Server) -> Syncer {
 /// Stores something, syncs it, and returns what another process tells then.
 async fn warnings(home: &Path, server: &S3Server, text: &str) -> Vec<String> {
     let syncer = open(home, server);
-    let input = MemoryInput {
-        text: text.into(),
-        ..MemoryInput::default()
-    };
-    let memory = NewMemory::check(input, &Redactor::built_in()).unwrap();
-    let store = syncer.store();
-    store
-        .put(store.system_id(), &memory, IngestionMethod::Local)
-        .unwrap();
+    put(syncer.store(), text, text);
     let cancel = CancellationToken::new();
     let request = SyncRequest::default();
     let report = syncer

@@ -3,6 +3,8 @@
 use akosha_core::{Metadata, time};
 use serde_json::{Map, Value};
 
+use super::scalar;
+
 /// Longest block that counts as front matter, in bytes; a longer one is text.
 const MAX_BYTES: usize = 64 << 10;
 
@@ -143,15 +145,6 @@ fn from_toml(value: toml::Value) -> Value {
         toml::Value::Datetime(time) => Value::String(time.to_string()),
         toml::Value::Array(items) => items.into_iter().map(from_toml).collect(),
         toml::Value::Table(table) => Value::Object(from_table(table)),
-    }
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        _ => None,
     }
 }
 

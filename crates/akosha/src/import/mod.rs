@@ -228,3 +228,13 @@ pub(crate) fn run(
     report.duration_seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }
+
+/// Returns the text of a value that is no list and no object.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}

@@ -35,12 +35,7 @@ fn erased_content_is_gone() {
 
 #[test]
 fn forgetting_what_another_system_made_says_that_it_is_forgotten_here_alone() {
-    let sender = Sandbox::with_vault();
-    sender.store("a", "the text");
-    sender.run(&["sync"]).ends(0);
-    let receiver = Sandbox::new()
-        .with("AKOSHA_CLOUD_BUCKET", &sender.vault_url())
-        .with("AKOSHA_SYSTEM_ID", "other-system");
+    let (_sender, receiver) = Sandbox::sender_and_receiver("the text");
     receiver.run(&["pull"]).ends(0);
     let place = "system `test-system`, which made the memory, its uploads and its other copies: \
                  forget it there too";

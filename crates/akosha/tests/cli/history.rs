@@ -90,12 +90,7 @@ fn a_deletion_is_shown() {
 
 #[test]
 fn the_deletion_of_a_memory_of_another_system_is_shown() {
-    let sender = Sandbox::with_vault();
-    sender.store("a", "text");
-    sender.run(&["sync"]).ends(0);
-    let receiver = Sandbox::new()
-        .with("AKOSHA_CLOUD_BUCKET", &sender.vault_url())
-        .with("AKOSHA_SYSTEM_ID", "other-system");
+    let (_sender, receiver) = Sandbox::sender_and_receiver("text");
     receiver.run(&["pull"]).ends(0);
     receiver.run(&["forget", "a"]).ends(0);
     let answer = receiver.json(&["history", "a"], 0);

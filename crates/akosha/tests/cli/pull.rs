@@ -6,12 +6,7 @@ use crate::support::{Sandbox, keys};
 
 #[test]
 fn brings_what_others_pushed() {
-    let sender = Sandbox::with_vault();
-    sender.store("a", "text");
-    sender.run(&["sync"]).ends(0);
-    let receiver = Sandbox::new()
-        .with("AKOSHA_CLOUD_BUCKET", &sender.vault_url())
-        .with("AKOSHA_SYSTEM_ID", "other-system");
+    let (sender, receiver) = Sandbox::sender_and_receiver("text");
     let other = receiver.json(&["pull", "--system", "nobody"], 0);
     assert_eq!(other["uploads_merged"], 0);
     let answer = receiver.json(&["pull"], 0);
@@ -46,16 +41,11 @@ fn brings_what_others_pushed() {
 
 #[test]
 fn what_is_set_aside_is_named() {
-    let sender = Sandbox::with_vault();
-    sender.store("a", "text");
-    sender.run(&["sync"]).ends(0);
+    let (sender, receiver) = Sandbox::sender_and_receiver("text");
     let uploads = sender.path("vault/systems/test-system/uploads");
     let upload = std::fs::read_dir(uploads).unwrap().next().unwrap().unwrap();
     let manifest = upload.path().join("manifest.json");
     std::fs::write(&manifest, "{}").unwrap();
-    let receiver = Sandbox::new()
-        .with("AKOSHA_CLOUD_BUCKET", &sender.vault_url())
-        .with("AKOSHA_SYSTEM_ID", "other-system");
     let answer = receiver.json(&["pull"], 3);
     let quarantined = &answer["quarantined"][0];
     assert_eq!(keys(quarantined), ["reason", "system_id", "upload_id"]);

@@ -34,6 +34,18 @@ impl Sandbox {
         sandbox.with("AKOSHA_CLOUD_BUCKET", &url)
     }
 
+    /// Creates a machine that has pushed `text` as the memory `a`, and another one that reads its
+    /// vault and has pulled nothing yet.
+    pub(crate) fn sender_and_receiver(text: &str) -> (Self, Self) {
+        let sender = Self::with_vault();
+        sender.store("a", text);
+        sender.run(&["sync"]).ends(0);
+        let receiver = Self::new()
+            .with("AKOSHA_CLOUD_BUCKET", &sender.vault_url())
+            .with("AKOSHA_SYSTEM_ID", "other-system");
+        (sender, receiver)
+    }
+
     /// Sets a variable for every run.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.retain(|(known, _)| known != name);

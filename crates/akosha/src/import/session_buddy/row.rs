@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::tables::{Form, Kind, MAX_ROW, Table};
-use crate::import::Item;
+use crate::import::{Item, scalar};
 
 /// Keys of a memory's metadata that mean something else here than a column of that name.
 const RESERVED: [&str; 5] = ["source", "type", "original_id", "correlation_id", "table"];
@@ -218,15 +218,6 @@ fn vector(text: &str) -> Vec<f32> {
     let numbers = inner.unwrap_or_default().split(',');
     let numbers = numbers.map(|number| number.trim().parse::<f32>());
     numbers.collect::<Result<_, _>>().unwrap_or_default()
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        _ => None,
-    }
 }
 
 fn is_empty(value: &Value) -> bool {
