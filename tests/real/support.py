@@ -390,6 +390,59 @@ class Moto:
         self.process.wait()
 
 
+class Azurite:
+    """Microsoft's emulator of Azure Blob Storage, in a process of its own."""
+
+    # Published by Microsoft for every emulator:
+    # https://learn.microsoft.com/en-us/azure/storage/common/storage-connect-azurite
+    ACCOUNT = "devstoreaccount1"
+    KEY = (
+        "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+    )
+
+    def __init__(self):
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}/{self.ACCOUNT}"
+        modules = REAL / "node" / "node_modules"
+        (REAL / "logs").mkdir(parents=True, exist_ok=True)
+        self.log = REAL / "logs" / "azurite.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    str(modules / "node/bin/node"),
+                    str(modules / "azurite/dist/src/blob/main.js"),
+                    *("--blobHost", "127.0.0.1", "--blobPort", str(self.port)),
+                    *("--inMemoryPersistence", "--silent", "--skipApiVersionCheck"),
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        wait_for(self._answers, 60, "Azurite")
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"Azurite ended: {self.log.read_text(errors='replace')}")
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def settings(self, container):
+        """Returns the settings of a node whose vault is the container."""
+        return {
+            "cloud_bucket": f"az://{container}/all",
+            "cloud_endpoint": self.endpoint,
+            "cloud_access_key": self.ACCOUNT,
+            "cloud_secret_key": self.KEY,
+        }
+
+    def close(self):
+        """Ends the server."""
+        self.process.terminate()
+        self.process.wait()
+
+
 def folder_objects(folder):
     """Returns every file below a folder vault with its bytes, by its key."""
     root = Path(folder)

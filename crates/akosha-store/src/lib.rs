@@ -30,6 +30,7 @@ mod schema;
 mod scrub;
 mod search;
 mod stats;
+mod target_note;
 mod unsent;
 mod words;
 mod writer;
@@ -57,6 +58,7 @@ pub use query::{Filter, Page, PageRequest};
 pub use refused::Rejected;
 pub use search::{Hit, Missing, SearchMode, SearchOutcome, SearchQuery};
 pub use stats::Stats;
+pub use target_note::TargetNote;
 pub use writer::Claim;
 
 use connection::Connections;

@@ -1,6 +1,7 @@
 //! Cloud sync: pushes to a vault.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use akosha_core::SystemId;
 use akosha_core::config::Config;
@@ -21,14 +22,19 @@ mod changes;
 mod files;
 mod new_segment;
 mod publication;
+mod remembered;
 mod upload;
 
 pub(crate) use changes::Segments;
 use files::Plan;
 pub(crate) use new_segment::NewSegment;
 pub(crate) use publication::Publication;
+use remembered::Remembered;
 use upload::Upload;
 pub(crate) use upload::{UPLOAD_ROWS, UPLOAD_SEGMENTS};
+
+/// Longest time in which a cancelled push cleans up; a second is what cancelling may take.
+const CLEAN_UP: Duration = Duration::from_millis(500);
 
 /// Pushes to a vault.
 #[derive(Debug)]
@@ -221,7 +227,10 @@ impl SyncMethod for CloudSync {
         let mut report = MethodReport::default();
         let result = tokio::select! {
             result = self.push_all(request, trigger, progress, &mut report) => result,
-            () = cancel.cancelled() => Err(SyncError::Cancelled),
+            () = cancel.cancelled() => {
+                self.clean_up().await;
+                Err(SyncError::Cancelled)
+            }
         };
         report.error = result.err();
         report
@@ -241,6 +250,10 @@ impl CloudSync {
         let vault = self.vault()?;
         let target = Self::target(vault);
         self.keys().await?.check_push()?;
+        let remembered = self.remembered(&target);
+        remembered.drop_parts(vault).await?;
+        remembered.recall_conditions(vault).await?;
+        let conditions = vault.conditions();
         let mut result = Ok(());
         let mut takes_files = true;
         for system_id in dispute::systems(&self.store).await? {
@@ -259,8 +272,31 @@ impl CloudSync {
             let pushed = self.push_files(request, trigger, progress, report).await;
             result = result.and(pushed);
         }
-        self.keep_warnings(target, report).await?;
+        remembered.note_conditions(vault, conditions).await?;
+        self.keep_warnings(target.clone(), report).await?;
         result
+    }
+
+    /// Returns what this home remembers of the vault that `target` names.
+    fn remembered<'a>(&'a self, target: &'a Target) -> Remembered<'a> {
+        Remembered {
+            store: &self.store,
+            target,
+        }
+    }
+
+    /// Drops the parts that a cancelled push left behind, as far as there is time: the next push
+    /// drops the rest.
+    async fn clean_up(&self) {
+        let Ok(vault) = self.vault() else {
+            return;
+        };
+        let target = Self::target(vault);
+        let remembered = self.remembered(&target);
+        let dropping = tokio::time::timeout(CLEAN_UP, remembered.drop_parts(vault));
+        if let Ok(Err(error)) = dropping.await {
+            tracing::debug!(%error, "unfinished parts are left to the next push");
+        }
     }
 
     /// Returns whether the vault's newest upload of this node is not the one that was acknowledged
@@ -372,6 +408,7 @@ impl CloudSync {
                 let upload = Upload {
                     publication,
                     trigger,
+                    changes: unsynced.changes,
                     progress,
                 };
                 upload

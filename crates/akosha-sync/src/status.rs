@@ -119,6 +119,15 @@ pub struct Lag {
 pub struct VaultStatus {
     /// Its address without credentials; `None` where no bucket is set.
     pub url: Option<String>,
+    /// Who holds it, as `docs/providers.md` names them; `None` for a folder.
+    #[serde(skip)]
+    pub provider: Option<&'static str>,
+    /// Where the credentials of a bucket come from, as a phrase.
+    #[serde(skip)]
+    pub credentials: Option<String>,
+    /// Whether credentials were found without asking a machine's own.
+    #[serde(skip)]
+    pub has_credentials: bool,
     /// The newest acknowledged upload.
     pub last_upload_id: Option<String>,
     /// When that upload was read back and found right.
@@ -139,7 +148,13 @@ impl Syncer {
         let cloud = CloudSync::new(self.store().clone(), config);
         // What is wrong with a vault's settings is told by its availability.
         let vault = cloud.vault().ok();
-        let url = vault.map(Vault::url);
+        let described = VaultStatus {
+            url: vault.map(Vault::url),
+            provider: vault.and_then(Vault::provider),
+            credentials: vault.and_then(Vault::credentials),
+            has_credentials: vault.is_some_and(Vault::has_credentials),
+            ..VaultStatus::default()
+        };
         let cloud_target = vault.map(CloudSync::target);
         let server = HttpSync::target(&config.akosha_url);
         let first = match &cloud_target {
@@ -159,7 +174,7 @@ impl Syncer {
                 VaultKeys::config_error(store.home(), &loaded),
                 queue_status(store)?,
                 lag_behind(store, &first)?,
-                vault_status(store, url, cloud_target.as_ref())?,
+                vault_status(store, described, cloud_target.as_ref())?,
                 sync_conflicts(store, &used)?,
             ))
         })
@@ -269,7 +284,7 @@ fn lag_behind(store: &Store, target: &Target) -> StoreResult<Lag> {
 
 fn vault_status(
     store: &Store,
-    url: Option<String>,
+    described: VaultStatus,
     target: Option<&Target>,
 ) -> StoreResult<VaultStatus> {
     let (state, warnings) = match target {
@@ -280,10 +295,10 @@ fn vault_status(
         None => Default::default(),
     };
     Ok(VaultStatus {
-        url,
         last_upload_id: state.last_upload_id.map(String::from),
         verified_at: state.verified_at.map(time::format),
         warnings,
+        ..described
     })
 }
 

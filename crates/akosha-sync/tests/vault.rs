@@ -11,7 +11,9 @@ use std::collections::BTreeSet;
 
 use akosha_core::{ErrorKind, SystemId, UploadId, WriterId, time};
 use akosha_sync::ContentHash;
-use akosha_sync::vault::{Created, CurrentHead, Expected, Head, Swap, Vault, VaultError, VaultKey};
+use akosha_sync::vault::{
+    Created, CurrentHead, Expected, Head, NoJournal, Swap, Vault, VaultError, VaultKey,
+};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use vaults::Fixture;
@@ -165,7 +167,11 @@ async fn large_files_go_in_parts(fixture: Fixture) {
         let bytes: Vec<u8> = (0..len).map(|at: usize| (at / 1000) as u8).collect();
         std::fs::write(&file, &bytes).unwrap();
         let key = segment(&bytes);
-        fixture.vault.put_file(&key, &file).await.unwrap();
+        fixture
+            .vault
+            .put_file(&key, &file, &NoJournal)
+            .await
+            .unwrap();
         let expected = Expected {
             sha256: ContentHash::of(&bytes),
             size_bytes: len as u64,
@@ -179,7 +185,7 @@ async fn large_files_go_in_parts(fixture: Fixture) {
     let missing = folder.path().join("missing");
     let error = fixture
         .vault
-        .put_file(&segment(b"x"), &missing)
+        .put_file(&segment(b"x"), &missing, &NoJournal)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Storage);

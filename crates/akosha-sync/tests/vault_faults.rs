@@ -121,7 +121,7 @@ async fn a_dead_endpoint_fails_soon_and_can_be_tried_again() {
 async fn a_service_that_does_not_answer_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let vault = open(&VaultOptions {
-        request_timeout: Duration::from_millis(300),
+        stall_timeout: Duration::from_millis(300),
         ..options(
             &format!("http://{}", listener.local_addr().unwrap()),
             BUCKET,

@@ -20,6 +20,8 @@ pub struct Environment {
     pub variables: BTreeMap<String, String>,
     /// Settings given by flags, as (key, value).
     pub flags: Vec<(String, String)>,
+    /// Files of providers' credentials that exist in the user's folder, below it.
+    pub credential_files: Vec<PathBuf>,
     /// This machine's name, from which `system_id` is made where nothing names one.
     pub host_name: Option<String>,
 }
@@ -43,6 +45,7 @@ impl Environment {
             default_file: Config::default_file(),
             variables,
             flags,
+            credential_files: credentials::files_of(std::env::home_dir().as_deref()),
             host_name: gethostname::gethostname().into_string().ok(),
         }
     }

@@ -156,7 +156,10 @@ const fn whole(min: u32, max: u32, at: Place<u32>) -> Kind {
 pub(super) static FIELDS: &[Field] = &[
     Field::new("cloud_bucket", text(check::location, place!(cloud_bucket)))
         .alias(&["CLOUD_SYNC_BUCKET"])
-        .hint("give a bucket such as `my-bucket`, or a URL: `s3://bucket/prefix`, `file:///folder`")
+        .hint(
+            "give a bucket such as `my-bucket`, or a URL: `s3://bucket/prefix`, `gs://bucket`, \
+             `az://container`, `file:///folder`",
+        )
         .meant(bucket::meant),
     Field::new(
         "cloud_endpoint",

@@ -57,7 +57,7 @@ pub struct Retention {
 pub struct Config {
     /// A bucket name or URL; empty means cloud sync is off.
     pub cloud_bucket: String,
-    /// URL of an S3-compatible service; empty means the provider's own.
+    /// URL of the service; empty means the provider's own.
     pub cloud_endpoint: String,
     /// Region, or `auto`.
     pub cloud_region: String,
@@ -69,7 +69,7 @@ pub struct Config {
     pub enable_fallback: bool,
     /// Which methods may be used.
     pub force_method: ForceMethod,
-    /// Longest time without progress of one request to a vault, 30 to 3600 s.
+    /// Longest time in which nothing of a request to a vault moves, 30 to 3600 s.
     pub upload_timeout: Duration,
     /// Retries after the first attempt, 0 to 10.
     pub max_retries: u32,

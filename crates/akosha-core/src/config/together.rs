@@ -1,23 +1,17 @@
 //! Rules that concern more than one setting, checked once all layers are read.
 
 use super::loader::Loader;
-use super::{
-    CloudLocation, Config, ConfigError, ConfigSource, Encryption, ForceMethod, alias, check as text,
-};
+use super::{Config, ConfigError, ConfigSource, Encryption, ForceMethod, alias, check as text};
 use crate::error::quote;
 
 /// What to do about an address that would carry secrets in the clear.
 const USE_HTTPS: &str =
     "use `https://`, or set `allow_insecure_http = true` for a network you trust";
 
-/// What to use in place of storage that is not built yet.
-const WORKS_NOW: &str = "buckets that speak S3 (`s3://…`) and folders (`file:///…`) work now";
-
 /// Checks every rule and adds an error for each that is broken.
 pub(super) fn check(loader: &mut Loader<'_>) {
     system_id(loader);
     durability(loader);
-    location(loader);
     endpoint(loader);
     node(loader);
     method(loader);
@@ -57,25 +51,6 @@ fn durability(loader: &mut Loader<'_>) {
             config.durability = Config::fallback().durability;
         });
     }
-}
-
-/// The bucket stays set: nothing may go over HTTP that was to go to a bucket.
-fn location(loader: &mut Loader<'_>) {
-    let (message, hint) = match loader.config.cloud_location() {
-        Some(CloudLocation::Gcs { bucket, .. }) => (
-            "names Google Cloud Storage, whose own interface is not built yet",
-            format!(
-                "use the one that speaks S3: `cloud_bucket = \"s3://{bucket}\"`, \
-                 `cloud_endpoint = \"https://storage.googleapis.com\"` and an HMAC key; {WORKS_NOW}"
-            ),
-        ),
-        Some(CloudLocation::Azure { .. }) => (
-            "names Azure Blob Storage, which is not built yet",
-            WORKS_NOW.to_owned(),
-        ),
-        _ => return,
-    };
-    loader.refuse("cloud_bucket", message, &hint);
 }
 
 fn endpoint(loader: &mut Loader<'_>) {

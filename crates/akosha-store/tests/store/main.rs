@@ -22,5 +22,6 @@ mod queue;
 mod search;
 mod search_text;
 mod support;
+mod target_note;
 mod unsent;
 mod upgrade;

@@ -217,14 +217,14 @@ impl Care<'_> {
             } = self.publication;
             let (after, up_to) = (entry.min_seq - 1, entry.max_seq);
             let mut segments = Segments::new(store, system_id, sealer, after, up_to);
-            let Some((file, path)) = segments.next().await? else {
+            let Some(segment) = segments.next().await? else {
                 return Ok(false);
             };
-            if SegmentEntry::from(file) != *entry {
+            if SegmentEntry::from(segment.0) != *entry {
                 return Ok(false);
             }
             on_disk(store, Store::check_claim).await?;
-            self.publication.vault.put_file(&key, &path).await?;
+            self.publication.put_segment(segment).await?;
             report.segments_restored += 1;
             report.bytes_transferred += entry.size_bytes;
         }

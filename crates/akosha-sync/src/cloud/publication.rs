@@ -6,6 +6,7 @@ use akosha_store::{PushIntent, PushState, PushedFile, Store, Target, Trigger};
 use bytes::Bytes;
 use tempfile::TempPath;
 
+use super::remembered::Remembered;
 use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
 use crate::files::{Group, StoredPieces};
@@ -92,18 +93,31 @@ impl Publication<'_> {
     /// Sends a segment, unless the vault has it.
     pub(crate) async fn send_segment(
         &self,
-        (file, path): (SegmentFile, TempPath),
+        segment: (SegmentFile, TempPath),
         report: &mut MethodReport,
     ) -> Result<SegmentEntry, SyncError> {
-        let entry = SegmentEntry::from(file);
+        let entry = SegmentEntry::from(segment.0);
         let key = entry.key(self.system_id);
         if self.vault.size_of(&key).await? == Some(entry.size_bytes) {
             report.bytes_deduplicated += entry.size_bytes;
         } else {
-            self.vault.put_file(&key, &path).await?;
+            self.put_segment(segment).await?;
             report.bytes_transferred += entry.size_bytes;
         }
         Ok(entry)
+    }
+
+    /// Sends a segment, whether the vault has it or not.
+    pub(crate) async fn put_segment(
+        &self,
+        (file, path): (SegmentFile, TempPath),
+    ) -> Result<(), SyncError> {
+        let journal = Remembered {
+            store: self.store,
+            target: self.target,
+        };
+        let key = VaultKey::segment(self.system_id, file.sha256);
+        Ok(self.vault.put_file(&key, &path, &journal).await?)
     }
 
     /// Names an upload that will hold the changes up to `to_seq`.

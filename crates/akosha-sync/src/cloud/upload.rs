@@ -18,6 +18,8 @@ pub(crate) const UPLOAD_SEGMENTS: usize = 64;
 pub(super) struct Upload<'a> {
     pub(super) publication: Publication<'a>,
     pub(super) trigger: Trigger,
+    /// Changes that are unsynced, of which this upload takes as many as it may hold.
+    pub(super) changes: u64,
     pub(super) progress: &'a dyn Progress,
 }
 
@@ -66,6 +68,7 @@ impl Upload<'_> {
         let sealer = keys.to_encrypt();
         let mut segments = Segments::new(store, system_id, sealer, after, up_to);
         let mut entries: Vec<SegmentEntry> = Vec::new();
+        let before = report.memories_uploaded;
         let mut rows = 0;
         while rows < UPLOAD_ROWS && entries.len() < UPLOAD_SEGMENTS {
             let Some(segment) = segments.next().await? else {
@@ -75,8 +78,9 @@ impl Upload<'_> {
             rows += entry.rows;
             self.progress.update(ProgressState {
                 bytes: report.bytes_transferred,
-                memories: report.memories_uploaded + rows,
-                ..ProgressState::default()
+                total_bytes: None,
+                memories: before + rows,
+                total_memories: Some(before + self.changes),
             });
             entries.push(entry);
         }

@@ -28,7 +28,7 @@ pub struct Examination {
 impl Syncer {
     /// Looks at the vault: reads this node's head, lists the systems, asks for the time, and tries
     /// a conditional write on the empty marker of the last upload, which changes nothing. Nothing
-    /// is tried twice, and no request takes more than 10 s.
+    /// is tried twice, and no request is silent for more than 10 s.
     ///
     /// # Errors
     /// Fails where no vault is set, its settings are wrong, or the store cannot be read.
@@ -36,7 +36,7 @@ impl Syncer {
         let config = &self.config.config;
         self.cloud(&self.store)?;
         let vault = Vault::with_options(&VaultOptions {
-            request_timeout: REQUEST,
+            stall_timeout: REQUEST,
             max_retries: 0,
             ..VaultOptions::from_config(config)?
         })?;

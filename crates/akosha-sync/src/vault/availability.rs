@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::options::Endpoint;
+use super::bucket::Endpoint;
 use super::{Backend, Vault};
 use crate::{Availability, availability};
 
@@ -27,7 +27,7 @@ impl Vault {
     /// folder or the place for it is looked at. Takes at most 1 s and never blocks the runtime.
     pub async fn availability(&self) -> Availability {
         match &self.inner.backend {
-            Backend::S3 { endpoint, .. } => of_service(endpoint).await,
+            Backend::Bucket(bucket) => of_service(&bucket.endpoint).await,
             Backend::Folder(folder) => {
                 let root = folder.root().to_owned();
                 let check = tokio::task::spawn_blocking(move || of_folder(&root));

@@ -23,6 +23,9 @@ pub(super) struct Attempt<'a> {
     pub(super) bucket: Option<&'a str>,
 }
 
+/// Where a machine in a provider's cloud asks for its credentials: who ends there has none.
+const MACHINE: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
+
 /// What an error chain says.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Facts {
@@ -32,6 +35,8 @@ struct Facts {
     io: Option<io::ErrorKind>,
     is_redirect: bool,
     lacks_credentials: bool,
+    /// The service that gives tokens for the account's credentials failed.
+    is_of_token: bool,
     innermost: String,
 }
 
@@ -47,7 +52,8 @@ impl Facts {
                 facts.io = Some(io.kind());
             }
             let text = error.to_string();
-            facts.lacks_credentials |= text.contains("169.254.169.254");
+            facts.lacks_credentials |= MACHINE.iter().any(|host| text.contains(host));
+            facts.is_of_token |= text.starts_with("Error performing token request");
             facts.is_redirect |= text.starts_with("Received redirect without LOCATION");
             if let Some(answer) = text.strip_prefix("Server returned non-2xx status code: ") {
                 facts.status = answer.get(..3).and_then(|digits| digits.parse().ok());
@@ -125,10 +131,19 @@ fn of_service(facts: &Facts, is_not_found: bool, attempt: Attempt<'_>, bucket: &
             hint: "set `cloud_region` to the bucket's region".into(),
         };
     }
+    if facts.is_of_token && matches!(facts.status, Some(400..=403)) {
+        return VaultError::Auth {
+            operation,
+            key,
+            reason: "the credentials were refused where they are exchanged for a token".into(),
+        };
+    }
     match (facts.code.as_deref(), facts.status) {
-        (Some("NoSuchBucket"), _) => VaultError::NoBucket {
-            bucket: bucket.to_owned(),
-        },
+        (Some("NoSuchBucket" | "ContainerNotFound" | "ContainerBeingDeleted"), _) => {
+            VaultError::NoBucket {
+                bucket: bucket.to_owned(),
+            }
+        }
         (
             Some(
                 "RequestTimeout"
@@ -136,7 +151,9 @@ fn of_service(facts: &Facts, is_not_found: bool, attempt: Attempt<'_>, bucket: &
                 | "InternalError"
                 | "ServiceUnavailable"
                 | "OperationAborted"
-                | "ConditionalRequestConflict",
+                | "ConditionalRequestConflict"
+                | "ServerBusy"
+                | "OperationTimedOut",
             ),
             _,
         ) => unavailable(facts.answer()),
@@ -148,7 +165,10 @@ fn of_service(facts: &Facts, is_not_found: bool, attempt: Attempt<'_>, bucket: &
                 | "InvalidToken"
                 | "RequestTimeTooSkewed"
                 | "SignatureDoesNotMatch"
-                | "Unauthorized",
+                | "Unauthorized"
+                | "AuthenticationFailed"
+                | "AuthorizationFailure"
+                | "InvalidAuthenticationInfo",
             ),
             _,
         )
@@ -258,6 +278,20 @@ mod tests {
             ("429 Too Many Requests", "SlowDown", ErrorKind::Unavailable),
             ("503 Service Unavailable", "", ErrorKind::Unavailable),
             ("409 Conflict", "OperationAborted", ErrorKind::Unavailable),
+            ("404 Not Found", "ContainerNotFound", ErrorKind::NotFound),
+            ("404 Not Found", "BlobNotFound", ErrorKind::NotFound),
+            ("403 Forbidden", "AuthenticationFailed", ErrorKind::Auth),
+            (
+                "400 Bad Request",
+                "InvalidAuthenticationInfo",
+                ErrorKind::Auth,
+            ),
+            ("503 Server Busy", "ServerBusy", ErrorKind::Unavailable),
+            (
+                "500 Internal Server Error",
+                "OperationTimedOut",
+                ErrorKind::Unavailable,
+            ),
             ("501 Not Implemented", "NotImplemented", ErrorKind::Config),
             (
                 "400 Bad Request",

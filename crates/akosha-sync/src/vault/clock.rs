@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::blocking::on_blocking_thread;
+use super::bucket::Endpoint;
 use super::{Backend, Vault};
 use crate::tls;
 
@@ -18,9 +19,11 @@ impl Vault {
     /// where the storage does not tell, or there is no folder yet.
     pub async fn time(&self) -> Option<DateTime<Utc>> {
         match &self.inner.backend {
-            Backend::S3 { endpoint, .. } => {
-                let (host, port) = (&endpoint.host, endpoint.port);
-                of_service(&format!("{}://{host}:{port}/", endpoint.scheme)).await
+            Backend::Bucket(bucket) => {
+                let Endpoint {
+                    scheme, host, port, ..
+                } = &bucket.endpoint;
+                of_service(&format!("{scheme}://{host}:{port}/")).await
             }
             Backend::Folder(folder) => {
                 let root = folder.root().to_owned();

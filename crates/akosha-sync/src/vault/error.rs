@@ -115,8 +115,8 @@ impl VaultError {
                 "set this machine's clock; requests more than 15 minutes off are refused"
             }
             Self::Auth { reason, .. } if reason.contains("no credentials") => {
-                "set `cloud_access_key` and `cloud_secret_key`, or `AWS_ACCESS_KEY_ID` and \
-                 `AWS_SECRET_ACCESS_KEY`"
+                "set `cloud_access_key` and `cloud_secret_key`, or the provider's own variables: \
+                 see `docs/providers.md`; `akosha doctor` says what was looked for"
             }
             Self::Auth { .. } => {
                 "check `cloud_access_key`, `cloud_secret_key` and what they may do in the bucket"

@@ -6,6 +6,7 @@ mod in_folder;
 use akosha_core::{SystemId, UploadId, WriterId, time};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use object_store::UpdateVersion;
 use serde::{Deserialize, Serialize};
 
 use super::{Backend, Vault, VaultError, VaultKey};
@@ -38,8 +39,8 @@ pub struct HeadVersion(Tag);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Tag {
-    /// What a service calls the object's state.
-    Bucket(String),
+    /// What a service calls the object's state: ETag, generation or both.
+    Bucket(UpdateVersion),
     /// Hash of the bytes in a folder.
     Folder(ContentHash),
 }
@@ -134,7 +135,7 @@ impl Vault {
             .inner
             .retry
             .run(async || match &self.inner.backend {
-                Backend::S3 { .. } => self.raw_head_in_bucket(system_id).await,
+                Backend::Bucket(_) => self.raw_head_in_bucket(system_id).await,
                 Backend::Folder(_) => self.raw_head_in_folder(system_id).await,
             })
             .await?;
@@ -156,7 +157,7 @@ impl Vault {
             reason: error.to_string(),
         })?;
         let swap = async || match &self.inner.backend {
-            Backend::S3 { .. } => self.swap_in_bucket(expected, head, &bytes).await,
+            Backend::Bucket(_) => self.swap_in_bucket(expected, head, &bytes).await,
             Backend::Folder(_) => self.swap_in_folder(expected, head, &bytes).await,
         };
         self.inner.retry.run(swap).await

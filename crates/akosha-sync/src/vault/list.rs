@@ -86,7 +86,7 @@ impl Vault {
     /// Fails where the vault does not answer or refuses.
     pub async fn list_systems(&self) -> Result<BTreeSet<SystemId>, VaultError> {
         let store = match &self.inner.backend {
-            Backend::S3 { store, .. } => store,
+            Backend::Bucket(bucket) => &bucket.store,
             Backend::Folder(folder) => return self.systems_in_folder(folder).await,
         };
         let list = async || {
@@ -108,7 +108,7 @@ impl Vault {
         let prefix = format!("{prefix}/");
         let opened = async move {
             let store = match &vault.inner.backend {
-                Backend::S3 { store, .. } => Arc::clone(store),
+                Backend::Bucket(bucket) => Arc::clone(&bucket.store),
                 Backend::Folder(folder) => {
                     let listed = vault.objects_in_folder(folder, &prefix).await?;
                     return Ok(stream::iter(listed.into_iter().map(Ok)).boxed());

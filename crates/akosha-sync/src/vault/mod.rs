@@ -4,8 +4,8 @@
 //! | operation | in a bucket | in a folder |
 //! |---|---|---|
 //! | [`Vault::put`], [`Vault::put_file`] | overwrites with equal content | temporary file, sync, rename |
-//! | [`Vault::create`] | `If-None-Match: *` | temporary file, sync, hard link |
-//! | [`Vault::swap_head`] | `If-Match` | lock file, compare, rename |
+//! | [`Vault::create`] | conditional on absence | temporary file, sync, hard link |
+//! | [`Vault::swap_head`] | conditional on its state | lock file, compare, rename |
 //!
 //! Each is atomic: readers see the whole object or none. A bucket whose service has no conditional
 //! writes, or ignores the conditions, is found out on the first of them; from then on the vault
@@ -15,6 +15,7 @@
 
 mod availability;
 mod blocking;
+mod bucket;
 mod classify;
 mod clock;
 mod conditional;
@@ -24,6 +25,8 @@ mod head;
 mod layout;
 mod list;
 mod options;
+mod parts;
+mod provider;
 mod read;
 mod regular;
 mod retry;
@@ -32,9 +35,8 @@ mod write;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use akosha_core::config::Config;
+use akosha_core::config::{CloudLocation, Config};
 use object_store::ObjectStore;
-use object_store::aws::AmazonS3;
 use object_store::path::{Path, PathPart};
 
 pub use error::VaultError;
@@ -42,15 +44,17 @@ pub use head::{CurrentHead, Head, HeadVersion, Swap};
 pub use layout::{Month, Shard, VaultKey};
 pub use list::{Listed, UploadListed};
 pub use options::VaultOptions;
+pub use parts::{Journal, NoJournal, Unfinished};
 pub use read::{Downloaded, Expected};
 pub use write::Created;
 
 use crate::tls;
 
+use bucket::{Bucket, Credentials, Environment};
 use classify::{Attempt, classify};
-use conditional::Conditional;
+use conditional::{Conditional, Support};
 use folder::Folder;
-use options::{Endpoint, Place};
+use provider::Conditions;
 
 use crate::retry::Policy;
 
@@ -71,13 +75,23 @@ struct Inner {
 
 #[derive(Debug)]
 enum Backend {
-    S3 {
-        store: Arc<AmazonS3>,
-        bucket: String,
-        endpoint: Endpoint,
-        is_named: bool,
-    },
+    Bucket(Bucket),
     Folder(Folder),
+}
+
+impl Backend {
+    fn open(options: &VaultOptions) -> Result<Self, VaultError> {
+        let environment = Environment::of_process();
+        let bucket = match &options.location {
+            CloudLocation::S3 { bucket, .. } => bucket::s3::open(options, bucket, &environment)?,
+            CloudLocation::Gcs { bucket, .. } => bucket::gcs::open(options, bucket, &environment)?,
+            CloudLocation::Azure { container, .. } => {
+                bucket::azure::open(options, container, &environment)?
+            }
+            CloudLocation::Folder(root) => return Ok(Self::Folder(Folder::new(root.clone()))),
+        };
+        Ok(Self::Bucket(bucket))
+    }
 }
 
 impl fmt::Debug for Inner {
@@ -90,7 +104,7 @@ impl fmt::Debug for Inner {
 impl Inner {
     fn url(&self) -> String {
         let root = match &self.backend {
-            Backend::S3 { bucket, .. } => format!("s3://{bucket}"),
+            Backend::Bucket(bucket) => bucket.url(),
             Backend::Folder(folder) => format!("file://{}", folder.root().display()),
         };
         if self.prefix.as_ref().is_empty() {
@@ -102,16 +116,17 @@ impl Inner {
 
     fn address(&self) -> String {
         match &self.backend {
-            Backend::S3 {
+            Backend::Bucket(Bucket {
                 endpoint,
                 is_named: true,
                 ..
-            } => format!(
-                "{} at {}://{}:{}",
+            }) => format!(
+                "{} at {}://{}:{}{}",
                 self.url(),
                 endpoint.scheme,
                 endpoint.host,
-                endpoint.port
+                endpoint.port,
+                endpoint.path
             ),
             _ => self.url(),
         }
@@ -133,35 +148,24 @@ impl Vault {
     /// Fails where an option is wrong.
     pub fn with_options(options: &VaultOptions) -> Result<Self, VaultError> {
         tls::install_provider();
-        let (place, prefix) = Place::resolve(options)?;
-        let prefix = Path::parse(&prefix).map_err(|error| VaultError::Config {
+        let prefix = Path::parse(options.whole_prefix()).map_err(|error| VaultError::Config {
             setting: "cloud_prefix",
             message: format!("is no prefix of keys: {error}"),
             hint: "use letters, digits, `-`, `_` and `/`".into(),
         })?;
-        let (backend, conditional) = match place {
-            Place::S3 {
-                store,
-                bucket,
-                endpoint,
-                is_named,
-            } => {
-                let backend = Backend::S3 {
-                    store: Arc::new(store),
-                    bucket,
-                    endpoint,
-                    is_named,
-                };
-                (backend, Conditional::unknown())
+        let backend = Backend::open(options)?;
+        let conditional = match &backend {
+            Backend::Bucket(bucket) if bucket.provider.conditions == Conditions::Probed => {
+                Conditional::unknown()
             }
-            Place::Folder(root) => (Backend::Folder(Folder::new(root)), Conditional::honoured()),
+            _ => Conditional::honoured(),
         };
         Ok(Self {
             inner: Arc::new(Inner {
                 backend,
                 prefix,
                 retry: Policy::new(options.max_retries, options.retry_backoff),
-                part_size: options.part_size.max(5 << 20),
+                part_size: options.part_size,
                 conditional,
                 warnings: Mutex::new(Vec::new()),
             }),
@@ -186,6 +190,49 @@ impl Vault {
         warnings.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns whether conditional writes are honoured, as far as that is known.
+    pub(crate) fn conditions(&self) -> Option<bool> {
+        match self.inner.conditional.get() {
+            Support::Unknown => None,
+            Support::Honoured => Some(true),
+            Support::Missing => Some(false),
+        }
+    }
+
+    /// Takes over what an earlier process found of conditional writes, where nothing is known.
+    pub(crate) fn assume_conditions(&self, are_honoured: bool) {
+        match self.inner.conditional.get() {
+            Support::Unknown if are_honoured => self.inner.conditional.found(true),
+            Support::Unknown => self.fall_back("was found to have no conditional writes"),
+            Support::Honoured | Support::Missing => {}
+        }
+    }
+
+    /// Returns where the credentials of a bucket come from, as a phrase; `None` for a folder.
+    pub fn credentials(&self) -> Option<String> {
+        match &self.inner.backend {
+            Backend::Bucket(bucket) => Some(bucket.credentials.to_string()),
+            Backend::Folder(_) => None,
+        }
+    }
+
+    /// Returns whether credentials were found; nothing is contacted, so those that a machine in
+    /// the provider's cloud is given are not known of. A folder needs none.
+    pub fn has_credentials(&self) -> bool {
+        match &self.inner.backend {
+            Backend::Bucket(bucket) => bucket.credentials != Credentials::Machine,
+            Backend::Folder(_) => true,
+        }
+    }
+
+    /// Returns the provider's name, as `docs/providers.md` has it; `None` for a folder.
+    pub fn provider(&self) -> Option<&'static str> {
+        match &self.inner.backend {
+            Backend::Bucket(bucket) => Some(bucket.provider.name),
+            Backend::Folder(_) => None,
+        }
+    }
+
     fn warn(&self, warning: String) {
         let warnings = self.inner.warnings.lock();
         let mut warnings = warnings.unwrap_or_else(PoisonError::into_inner);
@@ -197,7 +244,7 @@ impl Vault {
 
     fn bucket(&self) -> Option<&str> {
         match &self.inner.backend {
-            Backend::S3 { bucket, .. } => Some(bucket),
+            Backend::Bucket(bucket) => Some(&bucket.name),
             Backend::Folder(_) => None,
         }
     }
@@ -205,7 +252,7 @@ impl Vault {
     /// Returns the store to read from, or `None` where a folder does not exist yet.
     async fn reader(&self) -> Result<Option<Arc<dyn ObjectStore>>, VaultError> {
         Ok(match &self.inner.backend {
-            Backend::S3 { store, .. } => Some(Arc::clone(store) as Arc<dyn ObjectStore>),
+            Backend::Bucket(bucket) => Some(bucket.object_store()),
             Backend::Folder(folder) => folder
                 .existing()
                 .await?
@@ -216,7 +263,7 @@ impl Vault {
     /// Returns the store to write to.
     async fn writer(&self) -> Result<Arc<dyn ObjectStore>, VaultError> {
         Ok(match &self.inner.backend {
-            Backend::S3 { store, .. } => Arc::clone(store) as Arc<dyn ObjectStore>,
+            Backend::Bucket(bucket) => bucket.object_store(),
             Backend::Folder(folder) => folder.created().await? as Arc<dyn ObjectStore>,
         })
     }

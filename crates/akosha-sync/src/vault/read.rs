@@ -157,7 +157,8 @@ impl Vault {
 
     async fn open_object(&self, name: &str, limit: u64) -> Result<Incoming, VaultError> {
         let result = match &self.inner.backend {
-            Backend::S3 { store, .. } => store
+            Backend::Bucket(bucket) => bucket
+                .store
                 .get(&self.path(name))
                 .await
                 .map_err(|error| self.failed("read", name, &error))?,

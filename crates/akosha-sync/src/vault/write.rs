@@ -1,26 +1,11 @@
-//! Writes objects: content-named ones at any size, create-only ones that are small.
+//! Writes whole objects: content-named ones, and create-only ones.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures::TryStreamExt;
-use futures::stream::FuturesUnordered;
-use object_store::client::HttpErrorKind;
-use object_store::retry::{RetryContext, RetryFailure, RetryPolicy};
-use object_store::{
-    MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions,
-};
-use tokio::io::AsyncReadExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
 use super::classify::is_unsupported;
 use super::conditional::Support;
 use super::{Vault, VaultError, VaultKey};
-use crate::retry::Policy;
-
-/// Parts of one object that are on their way at once; more does not help R2 and costs memory.
-const PARTS_IN_FLIGHT: usize = 3;
 
 /// What became of a create-only write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,33 +27,6 @@ impl Vault {
         let name = key.to_string();
         let write = async || self.overwrite(&name, bytes.clone()).await;
         self.inner.retry.run(write).await
-    }
-
-    /// Sends a file as an object whose key names its content; in parts where it is larger than
-    /// the configured part size, so that memory use does not grow with it.
-    ///
-    /// When this future is dropped half-way, a service keeps the parts until its lifecycle rule
-    /// for unfinished multipart uploads removes them.
-    ///
-    /// # Errors
-    /// Fails where the file cannot be read, or the vault refuses or does not answer.
-    pub async fn put_file(&self, key: &VaultKey, file: &Path) -> Result<(), VaultError> {
-        let size = tokio::fs::metadata(file)
-            .await
-            .map_err(|error| unreadable(file, &error))?
-            .len();
-        if size <= self.inner.part_size {
-            let bytes = tokio::fs::read(file).await;
-            let bytes = bytes.map_err(|error| unreadable(file, &error))?;
-            return self.put(key, bytes.into()).await;
-        }
-        let name = key.to_string();
-        let send = async || match self.put_parts(&name, file).await {
-            // The answer to the last request may be what was lost.
-            Err(error) if error.is_retryable() && self.size_of(key).await? == Some(size) => Ok(()),
-            result => result,
-        };
-        self.inner.retry.run(send).await
     }
 
     /// Creates an object where there is none, and changes nothing where there is one.
@@ -116,10 +74,12 @@ impl Vault {
     /// Records that the store cannot create atomically.
     pub(super) fn fall_back(&self, why: &str) {
         self.inner.conditional.found(false);
-        self.warn(format!(
-            "the storage {why}: two machines that write at the same instant may not notice each \
-             other"
-        ));
+        tracing::debug!("the storage {why}");
+        self.warn(
+            "the storage has no conditional writes that count: two machines that write at the \
+             same instant may not notice each other"
+                .into(),
+        );
     }
 
     /// Tells an object that an earlier attempt of ours wrote from one that somebody else wrote.
@@ -185,54 +145,6 @@ impl Vault {
             error => Failed::Other(self.failed("write", name, &error)),
         })
     }
-
-    async fn put_parts(&self, name: &str, file: &Path) -> Result<(), VaultError> {
-        let store: Arc<dyn ObjectStore> = self.writer().await?;
-        let failed = |error| self.failed("write", name, &error);
-        let options =
-            PutMultipartOptions::default().with_retry_policy(Arc::new(PartRetry(self.inner.retry)));
-        let mut upload = store
-            .put_multipart_opts(&self.path(name), options)
-            .await
-            .map_err(failed)?;
-        let sent = self.send_parts(&mut *upload, name, file).await;
-        let done = match sent {
-            Ok(()) => upload.complete().await.map(drop).map_err(failed),
-            Err(error) => Err(error),
-        };
-        if done.is_err()
-            && let Err(error) = upload.abort().await
-        {
-            tracing::debug!(%error, name, "the parts that were sent stay behind");
-        }
-        done
-    }
-
-    async fn send_parts(
-        &self,
-        upload: &mut dyn MultipartUpload,
-        name: &str,
-        file: &Path,
-    ) -> Result<(), VaultError> {
-        let failed = |error| self.failed("write", name, &error);
-        let unreadable = |error| unreadable(file, &error);
-        let mut input = tokio::fs::File::open(file).await.map_err(unreadable)?;
-        let mut parts = FuturesUnordered::new();
-        loop {
-            let mut part = Vec::new();
-            let mut limited = (&mut input).take(self.inner.part_size);
-            limited.read_to_end(&mut part).await.map_err(unreadable)?;
-            if part.is_empty() {
-                break;
-            }
-            if parts.len() == PARTS_IN_FLIGHT {
-                parts.try_next().await.map_err(failed)?;
-            }
-            parts.push(upload.put_part(part.into()));
-        }
-        while parts.try_next().await.map_err(failed)?.is_some() {}
-        Ok(())
-    }
 }
 
 /// Why one write did not happen.
@@ -257,39 +169,5 @@ fn contended(key: String) -> VaultError {
         operation: "write",
         key,
         reason: "somebody else writes it at the same moment".into(),
-    }
-}
-
-fn unreadable(file: &Path, error: &std::io::Error) -> VaultError {
-    VaultError::Storage {
-        operation: "read",
-        path: file.to_owned(),
-        reason: error.to_string(),
-    }
-}
-
-/// Sends a part again by the policy that every operation has.
-#[derive(Debug)]
-struct PartRetry(Policy);
-
-#[async_trait]
-impl RetryPolicy for PartRetry {
-    async fn retry(&self, context: RetryContext) -> bool {
-        let is_retryable = match context.failure {
-            RetryFailure::Status(status) => {
-                matches!(status.as_u16(), 200 | 408 | 429 | 500 | 502..=599)
-            }
-            RetryFailure::Transport(kind) => kind != HttpErrorKind::Decode,
-            _ => false,
-        };
-        let attempt = u32::try_from(context.attempt).unwrap_or(u32::MAX);
-        let pause = self.0.delay(attempt.saturating_sub(1));
-        match pause.filter(|_| is_retryable) {
-            Some(pause) => {
-                tokio::time::sleep(pause).await;
-                true
-            }
-            None => false,
-        }
     }
 }

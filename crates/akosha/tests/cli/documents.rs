@@ -169,3 +169,33 @@ fn the_readme_and_the_demo_register_it_alike() {
         .collect();
     assert_eq!(lines, [command]);
 }
+
+/// Returns the blocks of a language in a document.
+fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    let starts = document.split(fence.as_str()).skip(1);
+    starts
+        .map(|rest| rest.split("\n```").next().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_settings_of_every_provider_are_right() {
+    let sandbox = Sandbox::new();
+    let document = read("docs/providers.md");
+    let settings = blocks(&document, "toml");
+    assert!(settings.len() >= 9);
+    for text in settings {
+        let file = sandbox.file("provider.toml", format!("{text}\n"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let answer = sandbox.json(&["config", "check", "--config", &file], 0);
+        assert_eq!(answer["valid"], true, "{text}\n{answer}");
+    }
+    for text in blocks(&document, "json") {
+        serde_json::from_str::<Value>(text).unwrap();
+    }
+}

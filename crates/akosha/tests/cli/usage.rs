@@ -123,7 +123,7 @@ fn all_configuration_errors_are_told_at_once() {
     insta::assert_snapshot!(run.stderr, @r"
     error: the configuration has 3 errors
       `cloud_bucket` must be a bucket name that starts and ends with a letter or digit: `-bad-` from env AKOSHA_CLOUD_BUCKET
-        hint: give a bucket such as `my-bucket`, or a URL: `s3://bucket/prefix`, `file:///folder`
+        hint: give a bucket such as `my-bucket`, or a URL: `s3://bucket/prefix`, `gs://bucket`, `az://container`, `file:///folder`
       `max_retries` must be a whole number from 0 to 10: `many` from env AKOSHA_MAX_RETRIES
         hint: set for example `AKOSHA_MAX_RETRIES=3`, or unset it
       `chunk_size_mb` must be a whole number from 1 to 100: `0` from env AKOSHA_CHUNK_SIZE_MB

@@ -103,10 +103,7 @@ fn the_provider_says_what_a_bare_name_is() {
             ("CLOUD_SYNC_PROVIDER", provider),
             ("CLOUD_SYNC_BUCKET", bucket),
         ]);
-        let not_built = ["gcs", "azure"].contains(&provider.to_ascii_lowercase().as_str())
-            && !bucket.starts_with("s3://");
-        let expected: &[&str] = if not_built { &["cloud_bucket"] } else { &[] };
-        assert_eq!(keys(&loaded), expected, "{provider}");
+        assert!(keys(&loaded).is_empty(), "{provider}");
         loaded.config.cloud_location()
     };
     assert!(matches!(

@@ -1,4 +1,5 @@
-//! The head in a bucket: swapped by `If-Match` on its ETag.
+//! The head in a bucket: swapped on the condition that its state, by ETag or by generation, is
+//! still the one that was read.
 
 use std::time::Duration;
 
@@ -36,13 +37,17 @@ impl Vault {
                 };
             }
         };
-        let Some(tag) = result.meta.e_tag.clone() else {
+        let tag = UpdateVersion {
+            e_tag: result.meta.e_tag.clone(),
+            version: result.meta.version.clone(),
+        };
+        if tag.e_tag.is_none() && tag.version.is_none() {
             return Err(VaultError::Refused {
                 operation: "read",
                 key: name,
                 reason: "the service gives objects no ETag".into(),
             });
-        };
+        }
         let mut bytes = Vec::new();
         let mut stream = result.into_stream();
         loop {
@@ -74,10 +79,7 @@ impl Vault {
         let name = VaultKey::head(&head.system_id).to_string();
         let mode = match expected {
             None => PutMode::Create,
-            Some(HeadVersion(Tag::Bucket(tag))) => PutMode::Update(UpdateVersion {
-                e_tag: Some(tag.clone()),
-                version: None,
-            }),
+            Some(HeadVersion(Tag::Bucket(tag))) => PutMode::Update(tag.clone()),
             // A version from another vault matches nothing here.
             Some(HeadVersion(Tag::Folder(_))) => {
                 return lost(

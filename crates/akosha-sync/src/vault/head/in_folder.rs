@@ -70,7 +70,7 @@ impl Vault {
     fn head_path(&self, system_id: &SystemId) -> PathBuf {
         let root = match &self.inner.backend {
             Backend::Folder(folder) => folder.root(),
-            Backend::S3 { .. } => Path::new(""),
+            Backend::Bucket(_) => Path::new(""),
         };
         let key = self.path(&VaultKey::head(system_id).to_string());
         let parts = key.parts();
