@@ -8,6 +8,7 @@ use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RequestContext};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Shortest time between two notifications.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -50,26 +51,35 @@ impl Relay {
     }
 }
 
-/// Tells states until there are no more. The values only grow, as the protocol asks, and keep the
-/// unit of the first.
+/// Tells states until there are no more. The values only grow, as the protocol asks: where
+/// something else is counted from now on, it is added to what was told.
 async fn tell(
     peer: Peer<RoleServer>,
     token: ProgressToken,
     mut seen: watch::Receiver<ProgressState>,
 ) {
-    let mut unit = None;
+    let mut stage: Option<Stage> = None;
     let mut told = 0.0;
     loop {
         let more = seen.changed().await.is_ok();
-        let state = *seen.borrow_and_update();
-        let unit = *unit.get_or_insert(Unit::of(&state));
-        let (progress, total) = unit.read(&state);
+        let now = *seen.borrow_and_update();
+        let unit = Unit::of(&now);
+        let stage = match &stage {
+            Some(stage) if stage.unit == unit => stage,
+            _ => stage.insert(Stage {
+                unit,
+                before: told,
+                since: Instant::now(),
+            }),
+        };
+        let (done, total) = unit.read(&now);
+        let progress = stage.before + done;
         if progress > told {
             told = progress;
             let mut param = ProgressNotificationParam::new(token.clone(), progress)
-                .with_message(describe(&state));
+                .with_message(describe(&now, stage.since.elapsed()));
             if let Some(total) = total {
-                param = param.with_total(total);
+                param = param.with_total(stage.before + total);
             }
             if peer.notify_progress(param).await.is_err() {
                 return;
@@ -82,7 +92,16 @@ async fn tell(
     }
 }
 
-/// What the numbers of one request's notifications count.
+/// A time in which one thing is counted.
+struct Stage {
+    unit: Unit,
+    /// What was told before it.
+    before: f64,
+    since: Instant,
+}
+
+/// What the numbers of notifications count: bytes, unless only the number of memories to do is
+/// known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Bytes,
@@ -107,12 +126,56 @@ impl Unit {
     }
 }
 
-fn describe(state: &ProgressState) -> String {
-    match state.total_memories {
-        Some(total) => format!(
-            "{} of {total} memories, {} bytes",
-            state.memories, state.bytes
-        ),
-        None => format!("{} memories, {} bytes", state.memories, state.bytes),
+/// Says what is done, of how much, how fast, and how long the rest takes at that rate.
+fn describe(state: &ProgressState, took: Duration) -> String {
+    let mut parts = Vec::new();
+    match (state.memories, state.total_memories) {
+        (done, Some(total)) => parts.push(format!("{done} of {total} memories")),
+        (0, None) => {}
+        (done, None) => parts.push(format!("{done} memories")),
+    }
+    parts.push(match state.total_bytes {
+        Some(total) => format!("{} of {}", mib(state.bytes), mib(total)),
+        None => mib(state.bytes),
+    });
+    let seconds = took.as_secs_f64();
+    // Before that a rate says nothing.
+    if seconds >= 0.5 {
+        parts.push(format!("{}/s", mib((state.bytes as f64 / seconds) as u64)));
+        let (done, total) = Unit::of(state).read(state);
+        if let Some(total) = total.filter(|_| done > 0.0) {
+            let left = (total - done).max(0.0) * seconds / done;
+            parts.push(format!("{left:.0} s left"));
+        }
+    }
+    parts.join(", ")
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_tells_size_rate_and_time_left() {
+        let files = ProgressState {
+            bytes: 3 << 20,
+            total_bytes: Some(12 << 20),
+            ..ProgressState::default()
+        };
+        let message = describe(&files, Duration::from_secs(2));
+        assert_eq!(message, "3.0 MiB of 12.0 MiB, 1.5 MiB/s, 6 s left");
+        assert_eq!(describe(&files, Duration::ZERO), "3.0 MiB of 12.0 MiB");
+        let memories = ProgressState {
+            bytes: 1 << 20,
+            total_bytes: None,
+            memories: 50,
+            total_memories: Some(200),
+        };
+        let message = describe(&memories, Duration::from_secs(1));
+        assert_eq!(message, "50 of 200 memories, 1.0 MiB, 1.0 MiB/s, 3 s left");
     }
 }

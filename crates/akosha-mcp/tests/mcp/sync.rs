@@ -108,6 +108,10 @@ async fn progress_is_told_to_a_client_that_asked() {
     assert!(!told.is_empty(), "no progress");
     assert!(told.iter().all(|one| one.progress_token == token));
     assert!(told.is_sorted_by(|a, b| a.progress < b.progress));
+    let last = told.last().unwrap();
+    assert_eq!((last.progress, last.total), (500.0, Some(500.0)));
+    let message = last.message.as_deref().unwrap();
+    assert!(message.starts_with("500 of 500 memories, "), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -80,7 +80,8 @@ fn a_storage_that_refuses_is_told_from_one_whose_clock_differs() {
         .with("AKOSHA_CLOUD_SECRET_KEY", "wrong");
     let answer = sandbox.json(&["doctor"], 1);
     assert_eq!(states(&answer, "reach")[0], "ok", "{answer}");
-    assert_eq!(states(&answer, "credentials"), ["failed"], "{answer}");
+    assert_eq!(states(&answer, "credentials"), ["ok"], "{answer}");
+    assert_eq!(states(&answer, "access"), ["failed"], "{answer}");
     assert_eq!(states(&answer, "clock"), ["warning"], "{answer}");
     assert!(states(&answer, "conditional writes").is_empty(), "{answer}");
     let text = sandbox.run(&["doctor"]).ends(1).stdout;
@@ -172,4 +173,46 @@ fn assistants_that_know_akosha_are_told_from_those_that_do_not() {
         "ok: Claude Code syncs when a session ends"
     );
     assert_eq!(std::fs::read(&settings).unwrap(), before);
+}
+
+#[test]
+fn it_says_where_the_credentials_come_from() {
+    let bucket = || {
+        Sandbox::new()
+            .with("AKOSHA_CLOUD_BUCKET", "my-bucket")
+            .with("AKOSHA_CLOUD_ENDPOINT", "http://127.0.0.1:9")
+    };
+    let said = |sandbox: &Sandbox| {
+        let run = sandbox.run(&["--json", "doctor"]);
+        let answer: Value = serde_json::from_str(&run.stdout).unwrap();
+        let checks = answer["checks"].as_array().unwrap().clone();
+        let check = checks
+            .into_iter()
+            .find(|check| check["name"] == "credentials");
+        (answer, check.map(|check| check["message"].to_string()))
+    };
+    let with_keys = bucket()
+        .with("AWS_ACCESS_KEY_ID", "a")
+        .with("AWS_SECRET_ACCESS_KEY", "b");
+    let message = said(&with_keys).1.unwrap();
+    assert!(message.contains("`AWS_ACCESS_KEY_ID`"), "{message}");
+
+    let text = "[work]\naws_access_key_id = a\naws_secret_access_key = S3CRET\n";
+    let with_profile = bucket();
+    let file = with_profile.file("credentials", text);
+    let with_profile = with_profile
+        .with("AWS_SHARED_CREDENTIALS_FILE", &file)
+        .with("AWS_PROFILE", "work");
+    let (answer, message) = said(&with_profile);
+    assert!(message.unwrap().contains("AWS profile `work`"), "{answer}");
+    assert!(!answer.to_string().contains("S3CRET"));
+
+    // Nothing is found: the configuration says so, once.
+    let (answer, message) = said(&bucket());
+    assert_eq!(message, None, "{answer}");
+    assert!(
+        answer
+            .to_string()
+            .contains("no credentials for `cloud_bucket`")
+    );
 }

@@ -9,6 +9,7 @@ use super::Checks;
 /// Looks at the methods, and at the vault where it can be reached.
 pub(super) async fn check(syncer: &Syncer, status: &SyncStatus, checks: &mut Checks) {
     reach(status, checks);
+    credentials(syncer, status, checks);
     for warning in &status.vault.warnings {
         let hint = "give every machine a `system_id` of its own: `akosha config show`";
         checks.warn("vault", warning.clone(), hint);
@@ -55,11 +56,26 @@ fn reach(status: &SyncStatus, checks: &mut Checks) {
     }
 }
 
+/// Says where the credentials of a bucket come from. Nothing is asked for any.
+fn credentials(syncer: &Syncer, status: &SyncStatus, checks: &mut Checks) {
+    const NAME: &str = "credentials";
+    let (Some(provider), Some(source)) = (status.vault.provider, &status.vault.credentials) else {
+        return;
+    };
+    let message = format!("{provider}: {source}");
+    if status.vault.has_credentials {
+        checks.ok(NAME, message);
+    } else if syncer.config().credentials_warning.is_none() {
+        // That warning says the same.
+        checks.warn(NAME, message, "see `docs/providers.md`");
+    }
+}
+
 fn vault(found: &Examination, checks: &mut Checks) {
     const NAME: &str = "conditional writes";
     match &found.refused {
-        None => checks.ok("credentials", "the vault can be read and listed"),
-        Some(error) => checks.fail("credentials", error.to_string(), error.hint()),
+        None => checks.ok("access", "the vault can be read and listed"),
+        Some(error) => checks.fail("access", error.to_string(), error.hint()),
     }
     clock(found.clock_ahead, checks);
     match found.conditional_writes {
