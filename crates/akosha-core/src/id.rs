@@ -254,7 +254,56 @@ ulid_id!(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{FixedClock, SeededRandom};
+
+    proptest! {
+        #[test]
+        fn upload_ids_come_back_and_sort_by_time(
+            system in "[A-Za-z0-9_-]{1,100}",
+            seconds in 0..4_000_000_000_i64,
+            later in 1..4_000_000_000_i64,
+            seed: u64,
+        ) {
+            let system: SystemId = system.parse().unwrap();
+            let made = |seconds| {
+                let time = DateTime::from_timestamp(seconds, 0).unwrap();
+                UploadId::generate(&system, &Sources {
+                    clock: Arc::new(FixedClock::new(time)),
+                    random: Arc::new(SeededRandom::new(seed)),
+                })
+            };
+            let id = made(seconds);
+            prop_assert_eq!(&id.to_string().parse::<UploadId>().unwrap(), &id);
+            prop_assert_eq!(id.system_id(), Some(system.clone()));
+            prop_assert!(id < made(seconds + later));
+        }
+
+        #[test]
+        fn ids_are_taken_by_their_rules_alone(text in "[A-Za-z0-9_.\\-/ \\n\u{e9}]{0,8}|.{0,170}") {
+            let plain = |also: &str| {
+                !text.is_empty()
+                    && text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+            };
+            let is_system = plain("_-") && text.len() <= 100;
+            let is_upload = plain("_-.") && text.len() <= 160 && !text.contains("..");
+            prop_assert_eq!(text.parse::<SystemId>().is_ok(), is_system);
+            prop_assert_eq!(text.parse::<UploadId>().is_ok(), is_upload);
+        }
+
+        #[test]
+        fn any_name_makes_a_valid_id_or_none(name in "\\PC{0,120}") {
+            if let Some(id) = SystemId::from_name(&name) {
+                prop_assert_eq!(id.as_str().parse::<SystemId>().unwrap(), id.clone());
+            } else {
+                prop_assert!(!name.chars().any(|c| c.is_ascii_alphanumeric()));
+            }
+        }
+    }
 
     #[test]
     fn system_ids_are_whole_string_matches() {

@@ -179,8 +179,77 @@ fn invalid(key: &str, reason: &str) -> Invalid {
 #[cfg(test)]
 mod tests {
     use akosha_core::{Embedding, IngestionMethod, Metadata};
+    use proptest::prelude::*;
 
     use super::*;
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "\\PC{0,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map("[a-z]{1,6}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_change_comes_back(
+            others in prop::collection::hash_map("[a-z_]{1,12}", any_value(), 0..6),
+            source in prop::option::of("\\PC{0,20}"),
+            own in prop::option::of(any_value()),
+            revision in 1..=MAX_REVISION,
+            epoch in 0..=crate::manifest::MAX_SAFE_INTEGER,
+            micros in 0..4_000_000_000_000_000_i64,
+        ) {
+            let mut metadata: Map<String, Value> = others
+                .into_iter()
+                .filter(|(key, _)| Metadata::new([(key.clone(), json!([1]))].into_iter().collect()).is_ok())
+                .collect();
+            metadata.extend(source.map(|text| ("source".to_owned(), Value::from(text))));
+            metadata.extend(own.map(|value| (KEY.to_owned(), value)));
+            let change = Change {
+                revision,
+                metadata: Metadata::new(metadata.clone()).unwrap(),
+                updated_at: DateTime::from_timestamp_micros(micros).unwrap(),
+                ..change(&json!({}))
+            };
+            let writer = Writer { epoch, ..writer() };
+            let mut sent = metadata_of(&wrap(&change, &writer));
+            let received = unwrap(&mut sent).unwrap().unwrap();
+            prop_assert_eq!(sent, metadata);
+            prop_assert_eq!(received.revision, revision);
+            prop_assert_eq!(received.updated_at, change.updated_at);
+            prop_assert_eq!(received.writer, Some(writer));
+        }
+
+        #[test]
+        fn no_envelope_makes_the_reader_panic(value in any_value(), source in any_value()) {
+            let mut metadata = metadata_of(&json!({"metadata": {"source": source}}));
+            metadata.insert(KEY.into(), value);
+            let _ = unwrap(&mut metadata);
+        }
+
+        #[test]
+        fn what_lacks_a_part_or_has_another_in_its_place_is_named(
+            part in prop::sample::select(vec!["revision", "updated_at", "stored_at", "restore"]),
+            other in prop::option::of(any::<bool>().prop_map(Value::from)),
+        ) {
+            let mut sent = metadata_of(&wrap(&change(&json!({})), &writer()));
+            let envelope = sent[KEY].as_object_mut().unwrap();
+            envelope.remove(part);
+            envelope.extend(other.map(|value| (part.to_owned(), value)));
+            let error = unwrap(&mut sent).unwrap_err();
+            prop_assert!(error.to_string().contains(part), "{}", error);
+        }
+    }
 
     fn at(text: &str) -> DateTime<Utc> {
         time::parse(text).unwrap()

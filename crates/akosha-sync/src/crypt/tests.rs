@@ -7,6 +7,7 @@ mod home;
 mod known_answers;
 mod objects;
 mod signatures;
+mod written_keys;
 
 /// Returns the key whose bytes count up from `first`.
 fn key(first: u8) -> MasterKey {

@@ -185,6 +185,8 @@ fn lost(raw: Option<&Raw>, system_id: &SystemId) -> Result<Swap, VaultError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn head() -> Head {
@@ -195,6 +197,50 @@ mod tests {
             epoch: 3,
             updated_at: time::parse("2026-01-02T03:04:05Z").unwrap(),
         }
+    }
+
+    proptest! {
+        #[test]
+        fn any_head_comes_back_and_no_part_of_it_does(
+            system in "[A-Za-z0-9_-]{1,100}",
+            upload in "[A-Za-z0-9_-]{1,160}",
+            epoch in 0..=crate::manifest::MAX_SAFE_INTEGER,
+            micros in 0..4_000_000_000_000_000_i64,
+            writer: u128,
+            cut: prop::sample::Index,
+            bit in 0_u8..8,
+        ) {
+            let head = Head {
+                upload_id: upload.parse().unwrap(),
+                system_id: system.parse().unwrap(),
+                writer_id: ulid(writer).parse().unwrap(),
+                epoch,
+                updated_at: DateTime::from_timestamp_micros(micros).unwrap(),
+            };
+            let bytes = head.to_bytes().unwrap();
+            prop_assert!(bytes.len() as u64 <= MAX_HEAD_BYTES);
+            prop_assert_eq!(Head::from_bytes(&bytes, &head.system_id), Ok(head.clone()));
+            let cut = cut.index(bytes.len());
+            prop_assert!(Head::from_bytes(&bytes[..cut], &head.system_id).is_err());
+            // A head has no checksum: a flipped bit may give another value, never another system.
+            let mut flipped = bytes.to_vec();
+            flipped[cut] ^= 1 << bit;
+            if let Ok(other) = Head::from_bytes(&flipped, &head.system_id) {
+                prop_assert_eq!(&other.system_id, &head.system_id);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Head::from_bytes(&bytes, &head().system_id).is_err());
+        }
+    }
+
+    /// Returns a number as a ULID writes it.
+    fn ulid(number: u128) -> String {
+        let digits = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        let digit = |at: u32| digits[(number >> (5 * at) & 31) as usize] as char;
+        (0..26).rev().map(digit).collect()
     }
 
     #[test]

@@ -304,7 +304,42 @@ mod tests {
         }
     }
 
+    fn any_key() -> impl Strategy<Value = VaultKey> {
+        let system = "[A-Za-z0-9_-]{1,100}".prop_map(|id| id.parse::<SystemId>().unwrap());
+        let upload = "[A-Za-z0-9_-]{1,80}(\\.[A-Za-z0-9_-]{1,79})?"
+            .prop_map(|id| id.parse::<UploadId>().unwrap());
+        let hash = any::<u64>().prop_map(|seed| ContentHash::of(&seed.to_le_bytes()));
+        (system, upload, hash, 0..1000_u16, 1..13_u8, 0..7_u8).prop_map(
+            |(system, upload, hash, number, month, kind)| match kind {
+                0 => VaultKey::manifest(&system, &upload),
+                1 => VaultKey::segment(&system, hash),
+                2 => VaultKey::chunk(&system, hash),
+                3 => VaultKey::head(&system),
+                4 => VaultKey::inbox(&upload),
+                5 => VaultKey::lease(&upload),
+                _ => VaultKey::Cold {
+                    shard: Shard::new(number).unwrap(),
+                    month: Month::new(2000 + number, month).unwrap(),
+                    sha256: hash,
+                },
+            },
+        )
+    }
+
     proptest! {
+        #[test]
+        fn any_key_comes_back_and_no_part_of_it_is_one(key in any_key(), cut: prop::sample::Index) {
+            let text = key.to_string();
+            prop_assert_eq!(text.parse::<VaultKey>().unwrap(), key.clone());
+            let start = &text[..cut.index(text.len())];
+            // An id that is cut is another id; everything else has a length or an ending.
+            if !matches!(key, VaultKey::Inbox { .. } | VaultKey::Lease { .. }) {
+                prop_assert!(start.parse::<VaultKey>().is_err(), "{}", start);
+            }
+            let below = format!("{text}/more");
+            prop_assert!(below.parse::<VaultKey>().is_err(), "{}", below);
+        }
+
         #[test]
         fn reading_any_text_never_panics_and_never_escapes(text in "[a-z./=%\\\\-]{0,80}") {
             if let Ok(key) = text.parse::<VaultKey>() {
