@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from support import Moto, Node, binary  # noqa: E402
+from servers import Moto  # noqa: E402
+from support import Node, binary  # noqa: E402
 
 numbers = itertools.count(1)
 

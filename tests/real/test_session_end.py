@@ -7,7 +7,8 @@ import subprocess
 import time
 
 import pytest
-from support import Moto, folder_objects, free_port, wait_for
+from servers import Moto
+from support import folder_objects, free_port, wait_for
 
 
 def uploaded(vault):
