@@ -199,3 +199,48 @@ fn the_settings_of_every_provider_are_right() {
         serde_json::from_str::<Value>(text).unwrap();
     }
 }
+
+/// Returns the text of all sources of the workspace as one line, with `…` for what is filled in.
+fn messages() -> String {
+    fn add(folder: &Path, text: &mut String) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("tests") {
+                add(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap() {
+        add(&entry.unwrap().path().join("src"), &mut text);
+    }
+    // A text that goes on in the next line.
+    let lines: Vec<&str> = text.split("\\\n").collect();
+    let first = lines.first().copied().unwrap_or_default().to_owned();
+    lines
+        .iter()
+        .skip(1)
+        .fold(first, |text, line| text + line.trim_start())
+}
+
+#[test]
+fn the_user_guide_explains_messages_that_there_are() {
+    let guide = read("docs/user-guide.md");
+    let (_, table) = guide.split_once("| it says | because | do |\n").unwrap();
+    let messages = messages();
+    let mut count = 0;
+    for row in table
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+    {
+        let message = row.trim_matches('|').split(" | ").next().unwrap().trim();
+        for part in message.split('…').filter(|part| part.trim().len() > 3) {
+            assert!(messages.contains(part.trim()), "`{part}` of `{message}`");
+        }
+        count += 1;
+    }
+    assert!(count > 20, "{count}");
+}
