@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, S3, Vault, assert_same};
+use crate::support::{Home, S3, Upload, Vault, assert_same};
 
 /// Returns the objects of a kind, such as `/segments/`.
 fn objects(vault: &Vault, kind: &str) -> Vec<PathBuf> {
@@ -40,6 +40,10 @@ fn make_uploads(home: &Home, from: usize, count: usize) {
     }
 }
 
+fn stands_for_others(upload: &Upload) -> bool {
+    upload.manifest["replaces"].is_array()
+}
+
 fn make_old(path: &Path) {
     let written = fs::metadata(path).unwrap().modified().unwrap();
     let long_ago = written - Duration::from_hours(30);
@@ -65,13 +69,13 @@ fn small_uploads_are_merged_and_go_after_the_grace() {
     // Who has what was merged has nothing to fetch.
     let pulled = follower.ok(&["pull"]);
     assert_eq!(pulled["uploads_merged"], 1, "{pulled}");
-    let manifest = vault.uploads("laptop").pop().unwrap();
-    let segment = &manifest.segments()[0];
-    assert!(
-        pulled["bytes_transferred"].as_u64()
-            < segment["size_bytes"].as_u64().map(|size| size + 20_000),
-        "{pulled}"
-    );
+    let stands = vault
+        .uploads("laptop")
+        .into_iter()
+        .find(stands_for_others)
+        .unwrap();
+    let manifest = fs::metadata(&stands.path).unwrap().len();
+    assert_eq!(pulled["bytes_transferred"], manifest, "{pulled}");
 
     let removed = home.ok(&["vault", "gc", "--grace-hours", "0"]);
     assert_eq!(removed["uploads_removed"], 34, "{removed}");
@@ -126,6 +130,8 @@ fn what_is_merged_has_no_trace_of_what_was_erased() {
     make_uploads(&home, 0, 32);
     home.ok(&["forget", "secret", "--erase"]);
     home.ok(&["sync"]);
+    home.store("secret", "another text");
+    home.ok(&["sync"]);
     home.ok(&["vault", "gc", "--grace-hours", "0"]);
     home.ok(&["vault", "gc", "--grace-hours", "0"]);
     home.ok(&["vault", "gc", "--grace-hours", "0"]);
@@ -134,13 +140,13 @@ fn what_is_merged_has_no_trace_of_what_was_erased() {
     let fresh = Home::new("fresh").with_folder(vault.root());
     fresh.ok(&["pull"]);
     assert_same("memories", &home.export(), &fresh.export());
-    let all: Vec<Vec<u8>> = vault.files().into_values().collect();
     assert_eq!(
         vault.rows("laptop"),
-        32 * 4 + 1,
-        "the erasure without what it erased"
+        32 * 4 + 2,
+        "the erasure and what came after it, without what it erased"
     );
-    assert!(!all.is_empty());
+    let texts: Vec<String> = fresh.rows().iter().map(|row| format!("{row:?}")).collect();
+    assert!(!texts.concat().contains("to be erased"));
 }
 
 #[test]
@@ -170,9 +176,7 @@ fn a_background_sync_cares_for_the_vault() {
     home.store("last", "The last one");
     home.ok(&["sync", "--background"]);
     home.wait_until_quiet(Duration::from_secs(30));
-    let stands = |upload: &crate::support::Upload| {
-        upload.manifest["replaces"].as_array().map_or(0, Vec::len)
-    };
+    let stands = |upload: &Upload| upload.manifest["replaces"].as_array().map_or(0, Vec::len);
     let merged: usize = vault.uploads("laptop").iter().map(stands).sum();
     assert_eq!(merged, 33);
     home.ok(&["vault", "verify", "--deep"]);
@@ -352,7 +356,141 @@ fn a_repair_leaves_alone_what_others_wrote() {
     let aside = home.beside("keys.json");
     fs::rename(&keys, &aside).unwrap();
     home.ok(&["key", "create"]);
-    let uploads = vault.uploads("laptop").len();
+    let paths = || -> Vec<_> {
+        let uploads = vault.uploads("laptop").into_iter();
+        uploads.map(|upload| upload.path).collect()
+    };
+    let before = paths();
     home.json(&["vault", "repair"], 3);
-    assert!(vault.uploads("laptop").len() >= uploads);
+    assert_eq!(paths(), before);
+}
+
+#[test]
+fn nothing_is_merged_or_removed_where_something_is_missing() {
+    let vault = Vault::new();
+    let home = with_notes(Home::new("laptop").with_folder(vault.root()));
+    make_uploads(&home, 0, 6);
+    let collect = ["vault", "gc", "--grace-hours", "0", "--merge-from", "2"];
+    let uploads = vault.system("laptop").join("uploads");
+    let aside = vault.root().join("aside");
+    // One is gone, and all are, as where a folder is not wholly there yet.
+    for which in [vault.uploads("laptop")[2].path.clone(), uploads.clone()] {
+        fs::rename(&which, &aside).unwrap();
+        let segments = objects(&vault, "/segments/");
+        let left = home.json(&collect, 3);
+        assert_eq!(left["uploads_merged"], 0, "{left}");
+        assert_eq!(objects(&vault, "/segments/"), segments);
+        assert!(!problems(&left).is_empty(), "{left}");
+        fs::rename(&aside, &which).unwrap();
+    }
+    let lost = vault.uploads("laptop")[2].path.clone();
+    fs::remove_file(lost).unwrap();
+    home.ok(&["vault", "repair"]);
+    home.ok(&collect);
+    home.ok(&collect);
+    let fresh = Home::new("fresh").with_folder(vault.root());
+    fresh.ok(&["pull"]);
+    assert_same("every revision, once", &home.rows(), &fresh.rows());
+}
+
+#[test]
+fn what_is_sealed_is_not_merged_in_the_clear() {
+    let vault = Vault::new();
+    let mut home = Home::new("laptop").with_folder(vault.root());
+    home.ok(&["key", "create"]);
+    home.set("encryption", "on");
+    make_uploads(&home, 0, 4);
+    home.set("encryption", "off");
+    let collect = ["vault", "gc", "--grace-hours", "0", "--merge-from", "2"];
+    let merged = home.ok(&collect);
+    assert_eq!(merged["uploads_merged"], 0, "{merged}");
+    let segment = objects(&vault, "/segments/").remove(0);
+    let whole = fs::read(&segment).unwrap();
+    fs::write(&segment, "damaged").unwrap();
+    fs::remove_file(&vault.uploads("laptop")[0].path).unwrap();
+    let refused = home.json(&["vault", "repair"], 2);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("in the clear"), "{refused}");
+    home.set("encryption", "on");
+    home.ok(&["vault", "repair"]);
+    assert!(!whole.is_empty());
+    for upload in vault.uploads("laptop") {
+        assert!(upload.manifest["encryption"].is_object());
+    }
+}
+
+#[test]
+fn a_file_that_only_the_vault_has_stays_listed() {
+    let vault = Vault::new();
+    let mut home = with_notes(Home::new("laptop").with_folder(vault.root()));
+    make_uploads(&home, 0, 2);
+    let lists = |upload: &Upload| !upload.manifest["files"].as_array().unwrap().is_empty();
+    let listing = vault.uploads("laptop").into_iter().find(lists).unwrap();
+    fs::remove_file(home.beside("notes.db")).unwrap();
+    home.set("files", "");
+    fs::write(&listing.path, "damaged").unwrap();
+    home.ok(&["vault", "repair"]);
+    home.ok(&["vault", "gc", "--grace-hours", "0"]);
+    home.ok(&["vault", "gc", "--grace-hours", "0"]);
+    let to = home.beside("back");
+    let to = to.to_str().unwrap();
+    home.ok(&["files", "fetch", "notes.db", "--to", to]);
+}
+
+#[test]
+fn a_system_that_was_taken_over_keeps_its_files() {
+    let vault = Vault::new();
+    let first = with_notes(Home::new("laptop").with_folder(vault.root()));
+    make_uploads(&first, 0, 2);
+    let second = Home::new("laptop").with_folder(vault.root());
+    second.ok(&["pull"]);
+    second.ok(&["machines", "adopt"]);
+    make_uploads(&second, 2, 4);
+    let collect = ["vault", "gc", "--grace-hours", "0", "--merge-from", "2"];
+    for _ in 0..3 {
+        second.ok(&collect);
+    }
+    second.ok(&["vault", "verify", "--deep"]);
+    let listed = second.ok(&["files", "list"]);
+    assert_eq!(listed["files"][0]["name"], "notes.db", "{listed}");
+    let fresh = Home::new("fresh").with_folder(vault.root());
+    fresh.ok(&["pull"]);
+    assert_same("every revision, once", &second.rows(), &fresh.rows());
+}
+
+#[test]
+fn an_id_that_another_machine_has_now_is_left_to_it() {
+    let vault = Vault::new();
+    let mut home = Home::new("former").with_folder(vault.root());
+    make_uploads(&home, 0, 2);
+    home.set("system_id", "present");
+    make_uploads(&home, 2, 3);
+    let other = Home::new("former").with_folder(vault.root());
+    other.ok(&["pull"]);
+    other.ok(&["machines", "adopt"]);
+    make_uploads(&other, 5, 1);
+    let collect = ["vault", "gc", "--grace-hours", "0", "--merge-from", "2"];
+    let before = vault.uploads("former").len();
+    let collected = home.ok(&collect);
+    assert_eq!(collected["uploads_merged"], 3, "{collected}");
+    home.ok(&["vault", "repair"]);
+    assert_eq!(vault.uploads("former").len(), before);
+}
+
+#[test]
+fn a_head_of_a_newer_format_stays() {
+    let vault = Vault::new();
+    let home = Home::new("laptop").with_folder(vault.root());
+    make_uploads(&home, 0, 1);
+    let path = vault.system("laptop").join("head.json");
+    let newer = fs::read_to_string(&path)
+        .unwrap()
+        .replace("\"1.0\"", "\"2.0\"");
+    fs::write(&path, &newer).unwrap();
+    for arguments in [["vault", "repair"], ["vault", "gc"]] {
+        let refused = home.json(&arguments, 2);
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(message.contains("2.0"), "{refused}");
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
 }

@@ -6,9 +6,6 @@ use rusqlite::{Connection, Transaction, params};
 
 use crate::{Store, StoreError, row};
 
-/// Uploads of a system that are remembered as begun here.
-const KEPT_BEGUN: i64 = 1000;
-
 /// Where a push goes, such as `cloud s3://bucket/prefix` or `http http://host:8682/mcp`. Each has
 /// a cursor of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -146,6 +143,15 @@ impl Store {
         })
     }
 
+    /// Returns whether content of `system_id` was ever erased here.
+    pub fn has_erased(&self, system_id: &SystemId) -> Result<bool, StoreError> {
+        self.db().read(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT 1 FROM changes WHERE system_id = ?1 AND op = 'erase'")?;
+            Ok(statement.exists([system_id.as_str()])?)
+        })
+    }
+
     /// Returns whether a system has made at least `due` uploads to `target` since this was true
     /// last.
     pub fn take_care(&self, target: &Target, due: u64) -> Result<bool, StoreError> {
@@ -191,7 +197,15 @@ impl Store {
                 ],
             )?;
             forget_files(db, target, system_id)?;
-            // What came after it is not there, and sent anew.
+            // The vault may lie at another address now. What came after it is not there.
+            db.execute(
+                "UPDATE begun SET target = ?1 WHERE system_id = ?2 AND begun_at <= ?3",
+                params![
+                    target.as_str(),
+                    system_id.as_str(),
+                    upload.at.timestamp_micros()
+                ],
+            )?;
             let kept = is_whole.then_some(upload.at);
             forget_uploads(db, target, system_id, kept)
         })
@@ -260,11 +274,19 @@ impl Store {
                 to_seq: state(db, target, system_id)?.acked_seq,
                 at,
             };
+            let key = [system_id.as_str(), upload_id.as_str()];
+            let is_own = db
+                .prepare_cached(
+                    "SELECT 1 FROM begun WHERE system_id = ?1 AND upload_id = ?2 AND adopted = 0",
+                )?
+                .exists(key)?;
             remember(db, target, system_id, &newest, epoch)?;
-            db.execute(
-                "UPDATE begun SET adopted = 1 WHERE system_id = ?1 AND upload_id = ?2",
-                [system_id.as_str(), upload_id.as_str()],
-            )?;
+            if !is_own {
+                db.execute(
+                    "UPDATE begun SET adopted = 1 WHERE system_id = ?1 AND upload_id = ?2",
+                    key,
+                )?;
+            }
             Ok(())
         })
     }
@@ -332,7 +354,7 @@ fn forget_uploads(
     Ok(())
 }
 
-/// Notes an upload as begun here, and forgets those of long ago.
+/// Notes an upload as begun here, for good: whoever repairs a vault has to know its own.
 fn remember(
     db: &Transaction<'_>,
     target: &Target,
@@ -352,11 +374,6 @@ fn remember(
         upload.at.timestamp_micros(),
         target.as_str()
     ])?;
-    db.prepare_cached(
-        "DELETE FROM begun WHERE system_id = ?1 AND upload_id NOT IN \
-         (SELECT upload_id FROM begun WHERE system_id = ?1 ORDER BY begun_at DESC LIMIT ?2)",
-    )?
-    .execute(params![system_id.as_str(), KEPT_BEGUN])?;
     Ok(())
 }
 

@@ -54,6 +54,30 @@ impl<'a> Care<'a> {
         Survey::of(vault, &self.keys, store, system_id).await
     }
 
+    /// Returns whether everything that has to be there is, and can be read: only then is it known
+    /// what nothing needs.
+    async fn is_complete(&self, survey: &Survey) -> Result<bool, SyncError> {
+        let pushed = self.pushed().await?;
+        Ok(survey.unreadable.is_empty() && survey.missing(&pushed).is_empty())
+    }
+
+    /// Returns the uploads that this home made and the vault has acknowledged.
+    async fn pushed(&self) -> Result<Vec<UploadId>, SyncError> {
+        let Publication {
+            store,
+            target,
+            system_id,
+            ..
+        } = self.publication;
+        let (target, system_id) = (target.clone(), system_id.clone());
+        on_disk(store, move |store: &Store| {
+            let mut pushed = store.pushed_uploads(&target, &system_id)?;
+            pushed.extend(store.push_state(&target, &system_id)?.last_upload_id);
+            Ok(pushed)
+        })
+        .await
+    }
+
     /// Returns those of `uploads` that this home made.
     async fn begun(
         &self,

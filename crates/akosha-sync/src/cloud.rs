@@ -27,6 +27,7 @@ mod upload;
 
 pub(crate) use changes::Segments;
 use files::Plan;
+pub(crate) use files::listed;
 pub(crate) use new_segment::NewSegment;
 pub(crate) use publication::Publication;
 use remembered::Remembered;

@@ -102,10 +102,14 @@ pub(crate) async fn run(
         merged: Merged::default(),
         report: PullReport::default(),
     };
-    for _ in 0..MOST_LOOKS {
-        if !pull.look(systems).await? {
+    let mut looks = 1;
+    while let Some(gone) = pull.look(systems).await? {
+        if looks == MOST_LOOKS {
+            let message = format!("the vault lists the upload `{gone}` and does not have it");
+            pull.report.error.get_or_insert(message);
             break;
         }
+        looks += 1;
     }
     let mut report = pull.report;
     if systems.is_empty() && report.error.is_none() {
@@ -133,9 +137,9 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    /// Looks what is there and merges it. Returns whether some of it went away meanwhile, and what
-    /// stands for it has to be looked for.
-    async fn look(&mut self, systems: &[SystemId]) -> Result<bool, SyncError> {
+    /// Looks what is there and merges it. Returns an upload that went away meanwhile: what stands for
+    /// it has to be looked for.
+    async fn look(&mut self, systems: &[SystemId]) -> Result<Option<UploadId>, SyncError> {
         let Self {
             vault,
             keys,
@@ -150,7 +154,7 @@ impl Pull<'_> {
             report.set_aside(&system_id, &upload_id, reason);
         }
         report.error = found.error.map(|error| error.to_string());
-        let (mut silences, mut has_gone) = (0, false);
+        let (mut silences, mut gone) = (0, None);
         let mut work = stream::iter(found.uploads)
             .map(async |candidate| {
                 let Candidate {
@@ -171,7 +175,12 @@ impl Pull<'_> {
                         break;
                     }
                 }
-                outcome => has_gone |= self.take(candidate, outcome).await?,
+                outcome => {
+                    let upload_id = candidate.upload_id.clone();
+                    if self.take(candidate, outcome).await? {
+                        gone = Some(upload_id);
+                    }
+                }
             }
             let report = &self.report;
             self.progress.update(ProgressState {
@@ -180,7 +189,7 @@ impl Pull<'_> {
                 ..ProgressState::default()
             });
         }
-        Ok(has_gone && self.report.error.is_none())
+        Ok(gone.filter(|_| self.report.error.is_none()))
     }
 
     /// Notes what became of an upload. Returns whether it went away.

@@ -42,17 +42,15 @@ pub(crate) enum ReceiveError {
 }
 
 impl ReceiveError {
-    /// Returns whether the bytes that were received are not those that anybody wrote, as against
-    /// such that break a rule or that nobody here has the key for.
+    /// Returns whether the bytes that were received are not those that this program wrote, as
+    /// against such that a newer one wrote, or that nobody here has the key for.
     pub(crate) fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Manifest(
-                ManifestError::Json { .. }
-                    | ManifestError::TooLarge { .. }
-                    | ManifestError::Checksum { .. }
-            ) | Self::Vault(VaultError::TooLarge { .. })
-        )
+        match self {
+            Self::Manifest(ManifestError::Signature(_)) => false,
+            Self::Manifest(error) => !error.may_pass_later(),
+            Self::Vault(error) => matches!(error, VaultError::TooLarge { .. }),
+            _ => false,
+        }
     }
 
     /// Tells an upload that is at fault, with what, from a vault or a disk that fails.
@@ -63,7 +61,8 @@ impl ReceiveError {
             | Self::Vault(
                 VaultError::NotFound { .. }
                 | VaultError::TooLarge { .. }
-                | VaultError::Damaged { .. },
+                | VaultError::Damaged { .. }
+                | VaultError::Newer { .. },
             ) => Ok(self.to_string()),
             error => Err(error.into()),
         }

@@ -14,8 +14,9 @@ use crate::manifest::{ChunkEntry, Manifest, Replaced, SegmentEntry, UploadKind};
 use crate::received;
 use crate::vault::{Vault, VaultKey};
 
-/// Manifests that are read at once.
+/// Manifests that are read at once, and their bytes beyond which one at a time is.
 const AT_ONCE: usize = 8;
+const IN_FLIGHT: u64 = 8 << 20;
 
 /// An object that is there.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,7 @@ pub(crate) struct Origin {
 #[derive(Debug, Clone)]
 pub(crate) struct Upload {
     pub(crate) parent: Option<UploadId>,
+    pub(crate) files_from: Option<UploadId>,
     pub(crate) uploaded_at: DateTime<Utc>,
     pub(crate) encryption: Option<KeyId>,
     pub(crate) segments: Vec<SegmentEntry>,
@@ -76,6 +78,7 @@ impl From<&Manifest> for Upload {
         let is_sync = manifest.kind() == UploadKind::Sync && manifest.name().is_none();
         Self {
             parent: manifest.parent().cloned(),
+            files_from: manifest.files_from().cloned(),
             uploaded_at: manifest.uploaded_at(),
             encryption: manifest.encryption(),
             segments: manifest.segments().to_vec(),
@@ -144,35 +147,60 @@ impl Survey {
             named: HashMap::new(),
         };
         let now = store.sources().clock.now();
-        let mut waiting = survey.listed().into_iter();
+        let mut waiting = survey.listed().into_iter().peekable();
         let mut reading = FuturesUnordered::new();
+        let mut in_flight = 0;
         loop {
             while reading.len() < AT_ONCE
-                && let Some(upload_id) = waiting.next()
+                && let Some((upload_id, size)) =
+                    waiting.next_if(|(_, size)| reading.is_empty() || in_flight + size <= IN_FLIGHT)
             {
+                in_flight += size;
                 reading.push(async move {
                     let read = received::manifest(vault, keys, now, system_id, &upload_id).await;
-                    (upload_id, read)
+                    (upload_id, size, read)
                 });
             }
-            match reading.next().await {
-                Some((_, Ok((manifest, _)))) => survey.take(&manifest),
-                Some((upload_id, Err(error))) => survey.unreadable.push(Unreadable {
+            let Some((upload_id, size, read)) = reading.next().await else {
+                return Ok(survey);
+            };
+            in_flight -= size;
+            match read {
+                Ok((manifest, _)) => survey.take(&manifest),
+                Err(error) => survey.unreadable.push(Unreadable {
                     is_damaged: error.is_damage(),
                     fault: error.into_fault()?,
                     upload_id,
                 }),
-                None => return Ok(survey),
             }
         }
     }
 
-    fn listed(&self) -> Vec<UploadId> {
-        let uploads = self.objects.keys().filter_map(|key| match key {
-            VaultKey::Manifest { upload_id, .. } => Some(upload_id.clone()),
+    /// Returns the uploads that a listing found, with the sizes of their manifests.
+    fn listed(&self) -> Vec<(UploadId, u64)> {
+        let uploads = self.objects.iter().filter_map(|(key, object)| match key {
+            VaultKey::Manifest { upload_id, .. } => Some((upload_id.clone(), object.size_bytes)),
             _ => None,
         });
         uploads.collect()
+    }
+
+    /// Returns the uploads that have to be there and are not, nor another one that stands for them:
+    /// those of `pushed`, and those that others name, with the one that does.
+    pub(crate) fn missing<'a>(
+        &'a self,
+        pushed: impl IntoIterator<Item = &'a UploadId>,
+    ) -> BTreeMap<&'a UploadId, Option<&'a UploadId>> {
+        let replaced = self.replaced();
+        let named = self.uploads.iter().flat_map(|(id, upload)| {
+            let others = upload.parent.iter().chain(&upload.files_from);
+            others.map(move |other| (other, Some(id)))
+        });
+        let pushed = pushed.into_iter().map(|id| (id, None));
+        named
+            .chain(pushed)
+            .filter(|(id, _)| !self.has(id) && !replaced.contains(id))
+            .collect()
     }
 
     fn take(&mut self, manifest: &Manifest) {
@@ -212,6 +240,13 @@ impl Survey {
             Some(size) => Some(format!("it has {size} bytes, the manifest says {said}")),
             None => Some("it is not there".into()),
         }
+    }
+
+    /// Returns whether an upload is encrypted.
+    pub(crate) fn has_sealed(&self) -> bool {
+        self.uploads
+            .values()
+            .any(|upload| upload.encryption.is_some())
     }
 
     /// Returns whether all segments of an upload are there, as far as a listing tells.

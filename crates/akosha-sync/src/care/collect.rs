@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use super::Care;
 use super::held::Held;
-use crate::SyncError;
-use crate::survey::{Survey, Unreadable};
+use crate::cloud::Publication;
+use crate::survey::{Survey, Upload};
 use crate::vault::VaultKey;
 use crate::verify::Problem;
+use crate::{SyncError, received};
 
 /// Removals that are under way at once. Before each batch the head is looked at again.
 const AT_ONCE: usize = 8;
@@ -86,7 +87,13 @@ impl Care<'_> {
         report: &mut CollectReport,
     ) -> Result<(), SyncError> {
         let publication = self.publication;
-        let Some((_, current)) = publication.settled().await? else {
+        // A look changes nothing, and what is begun is left to the next push.
+        let current = if options.dry_run {
+            publication.vault.read_head(publication.system_id).await?
+        } else {
+            publication.settled().await?.map(|(_, current)| current)
+        };
+        let Some(current) = current else {
             return Ok(());
         };
         let newest = current.head.upload_id.clone();
@@ -96,18 +103,9 @@ impl Care<'_> {
             Some(Held::take(publication, current).await?)
         };
         let survey = self.survey().await?;
-        if !survey.unreadable.is_empty() {
-            for Unreadable {
-                upload_id, fault, ..
-            } in &survey.unreadable
-            {
-                report.problems.push(Problem {
-                    system_id: publication.system_id.to_string(),
-                    upload_id: Some(upload_id.to_string()),
-                    key: VaultKey::manifest(publication.system_id, upload_id).to_string(),
-                    problem: format!("{fault}; nothing of the system was removed"),
-                });
-            }
+        let problems = self.obstacles(&survey, &newest).await?;
+        if !problems.is_empty() {
+            report.problems.extend(problems);
             return Ok(());
         }
         // The head was written just now, by the storage's clock.
@@ -148,7 +146,28 @@ impl Care<'_> {
         Ok(())
     }
 
-    /// Returns the uploads for which another one stands that is whole and old enough.
+    /// Returns why nothing may be removed: what is missing, or cannot be read, may name anything.
+    async fn obstacles(
+        &self,
+        survey: &Survey,
+        newest: &UploadId,
+    ) -> Result<Vec<Problem>, SyncError> {
+        let pushed = self.pushed().await?;
+        let missing = survey.missing(pushed.iter().chain([newest]));
+        let missing = missing.into_keys().map(|id| (id, "it is not there"));
+        let unreadable = survey.unreadable.iter();
+        let unreadable = unreadable.map(|found| (&found.upload_id, found.fault.as_str()));
+        let problem = |(upload_id, fault): (&UploadId, &str)| Problem {
+            system_id: survey.system_id.to_string(),
+            upload_id: Some(upload_id.to_string()),
+            key: VaultKey::manifest(&survey.system_id, upload_id).to_string(),
+            problem: format!("{fault}; nothing of the system was removed"),
+        };
+        Ok(missing.chain(unreadable).map(problem).collect())
+    }
+
+    /// Returns the uploads for which another one stands that is whole, byte for byte, and old
+    /// enough.
     ///
     /// Whatever a manifest says: an upload that lists files, has a name, is the newest, or has rows
     /// beyond those for which the other one stands, stays.
@@ -172,21 +191,46 @@ impl Care<'_> {
             .await?;
         let mut needless = HashSet::new();
         for (_, upload) in standing.iter().filter(|(id, _)| begun.contains_key(*id)) {
-            for replaced in &upload.replaces {
-                let Some(found) = survey.uploads.get(&replaced.upload_id) else {
-                    continue;
-                };
-                let is_covered = found
-                    .seqs()
-                    .is_none_or(|(_, last)| last <= replaced.max_seq);
-                if found.is_plain && is_covered && replaced.upload_id != *newest {
-                    needless.insert(replaced.upload_id.clone());
-                }
+            let replaced = upload.replaces.iter().filter(|replaced| {
+                let found = survey.uploads.get(&replaced.upload_id);
+                found.is_some_and(|found| {
+                    let is_covered = found
+                        .seqs()
+                        .is_none_or(|(_, last)| last <= replaced.max_seq);
+                    found.is_plain && is_covered && replaced.upload_id != *newest
+                })
+            });
+            let replaced: Vec<UploadId> = replaced.map(|it| it.upload_id.clone()).collect();
+            if !replaced.is_empty() && self.is_whole(upload).await? {
+                needless.extend(replaced);
             }
         }
         let mut needless: Vec<UploadId> = needless.into_iter().collect();
         needless.sort();
         Ok(needless)
+    }
+}
+
+impl Care<'_> {
+    /// Returns whether the segments of an upload have the bytes that they have to.
+    async fn is_whole(&self, upload: &Upload) -> Result<bool, SyncError> {
+        let Publication {
+            store,
+            vault,
+            system_id,
+            ..
+        } = self.publication;
+        let folder = store.home().temporary();
+        let sealer = upload.encryption.and_then(|id| self.keys.find(id));
+        for entry in &upload.segments {
+            let received = received::segment(vault, sealer, system_id, entry, &folder).await;
+            if let Err(error) = received {
+                let fault = error.into_fault()?;
+                tracing::warn!(%system_id, fault, "an upload does not stand for others");
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -1,115 +1,99 @@
 //! Merges small uploads: each session leaves one, and whoever restores reads them one by one.
 //!
-//! The rows of consecutive uploads are written again, in their order, as the segments of one upload
-//! that names those for which it stands. Memories that were erased since are left out. The small
-//! ones stay until a later collection removes them, so that nobody who reads them now is disturbed.
+//! The changes of consecutive uploads are written again from the store, as the segments of one upload
+//! that names those for which it stands. What was erased since is not in the store and so not in it.
+//! The small ones stay until a later collection removes them, so that nobody who reads them now is
+//! disturbed.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 
-use akosha_core::{ErrorKind, SystemId, UploadId};
-use akosha_store::{Begun, Op, Store};
-use tempfile::TempPath;
+use akosha_core::UploadId;
+use akosha_store::{Begun, Store};
 
 use super::Care;
 use super::replacement::{Purpose, Replacement};
-use crate::cloud::{NewSegment, Publication, UPLOAD_ROWS};
-use crate::crypt::Sealer;
-use crate::manifest::{MAX_REPLACED, Replaced, SegmentEntry};
-use crate::segment::{self, SegmentError, SegmentFile};
+use crate::cloud::{Publication, Segments, UPLOAD_ROWS};
+use crate::disk::on_disk;
+use crate::manifest::{MAX_REPLACED, Replaced};
 use crate::survey::{Survey, Upload};
-use crate::{MethodReport, SyncError, received};
+use crate::{MethodReport, SyncError};
 
 /// Bytes of segments from which an upload is not small any more: 8 MiB.
 const SMALL_BYTES: u64 = 8 << 20;
 
-/// Most bytes of segments that are merged at once: 64 MiB.
-const MOST_BYTES: u64 = 64 << 20;
+/// Most bytes of segments that are merged at once: 32 MiB.
+const MOST_BYTES: u64 = 32 << 20;
+
+/// Most uploads for which a merged one stands; a repair of it names them all, and others too.
+const MOST_REPLACED: usize = MAX_REPLACED / 2;
 
 impl Care<'_> {
     /// Merges small uploads as long as there are `fewest` of them, at least 2. Returns how many were
-    /// merged.
+    /// merged. Where anything is missing or cannot be read, nothing is.
     ///
     /// # Errors
     /// Fails where another one writes, or the vault does not answer.
     pub(crate) async fn compact(&self, fewest: usize) -> Result<u64, SyncError> {
         let fewest = fewest.max(2);
         let mut merged = 0;
-        let mut unfit = HashSet::new();
+        let mut done = HashSet::new();
         while let Some(at) = self.publication.settled().await? {
             let survey = self.survey().await?;
+            if !self.is_complete(&survey).await? {
+                break;
+            }
             let begun = self.begun(survey.uploads.keys().cloned()).await?;
-            let Some(run) = Run::choose(&survey, &begun, &unfit, fewest) else {
+            let is_sealed = self.publication.keys.to_encrypt().is_some();
+            let may_merge = |id: &UploadId, upload: &Upload| {
+                // What is sealed is not written in the clear.
+                let keeps_secret = is_sealed || upload.encryption.is_none();
+                keeps_secret && begun.contains_key(id) && !done.contains(id)
+            };
+            let Some(run) = Run::choose(&survey, &begun, may_merge, fewest) else {
                 break;
             };
+            done.extend(run.uploads.iter().map(|(id, _)| (*id).clone()));
             let replacement = Replacement::begin(self.publication, at).await?;
-            match self.rewrite(&run).await? {
-                Ok(segments) => {
-                    let count = run.uploads.len() as u64;
-                    let mut report = MethodReport::default();
-                    let upload_id = replacement
-                        .publish(segments, run.replaced(), Purpose::Compaction, &mut report)
-                        .await?;
-                    tracing::info!(%upload_id, count, "stands for small uploads");
-                    merged += count;
-                }
-                Err(upload_id) => {
-                    replacement.abandon().await?;
-                    unfit.insert(upload_id);
-                }
-            }
+            merged += self.merge(&run, replacement).await?;
         }
         Ok(merged)
     }
 
-    /// Writes the rows of uploads as new segments and sends them; or names an upload that cannot be
-    /// merged.
-    async fn rewrite(
-        &self,
-        run: &Run<'_>,
-    ) -> Result<Result<Vec<SegmentEntry>, UploadId>, SyncError> {
+    /// Writes one upload in place of a run. Returns how many were merged.
+    async fn merge(&self, run: &Run<'_>, replacement: Replacement<'_>) -> Result<u64, SyncError> {
         let Publication {
             store,
-            vault,
             keys,
             system_id,
             ..
         } = self.publication;
-        let folder = store.home().temporary();
         let mut report = MethodReport::default();
-        let mut sent = Vec::new();
-        let mut rows = Some(Rows::new(store, system_id, keys.to_encrypt()));
-        for (upload_id, upload) in &run.uploads {
-            let sealer = upload.encryption.and_then(|id| self.keys.find(id));
-            let mut segments = upload.segments.clone();
-            segments.sort_by_key(|entry| entry.min_seq);
-            for entry in segments {
-                let received = received::segment(vault, sealer, system_id, &entry, &folder).await;
-                let added = match (received, rows.take()) {
-                    (Ok(path), Some(rows)) => blocking(move || rows.add(&path, &entry)).await?,
-                    (Ok(_), None) => return Err(SyncError::Cancelled),
-                    (Err(error), _) => Err(Unfit(error.into_fault()?)),
-                };
-                match added {
-                    Ok((back, full)) => {
-                        rows = Some(back);
-                        for segment in full {
-                            sent.push(self.publication.send_segment(segment, &mut report).await?);
-                        }
-                    }
-                    Err(Unfit(reason)) => {
-                        tracing::warn!(%upload_id, reason, "is not merged with others");
-                        return Ok(Err((*upload_id).clone()));
-                    }
-                }
-            }
+        let (after, up_to) = (run.first_seq - 1, run.last_seq);
+        let mut segments = Segments::new(store, system_id, keys.to_encrypt(), after, up_to);
+        let mut entries = Vec::new();
+        while let Some(segment) = segments.next().await? {
+            entries.push(self.publication.send_segment(segment, &mut report).await?);
         }
-        if let Some(rows) = rows
-            && let Some(last) = blocking(move || rows.finish()).await?
-        {
-            sent.push(self.publication.send_segment(last, &mut report).await?);
+        let rows: u64 = entries.iter().map(|entry| entry.rows).sum();
+        let id = system_id.clone();
+        let has_erased = on_disk(store, move |store: &Store| store.has_erased(&id)).await?;
+        if rows < run.rows && !has_erased {
+            // The store lacks what the vault has. It must not be taken for all there is.
+            tracing::warn!(rows, expected = run.rows, "uploads are not merged");
+            replacement.abandon().await?;
+            return Ok(0);
         }
-        Ok(Ok(sent))
+        let upload_id = replacement
+            .publish(
+                entries,
+                (run.replaced(), Vec::new()),
+                Purpose::Compaction,
+                &mut report,
+            )
+            .await?;
+        let count = run.uploads.len() as u64;
+        tracing::info!(%upload_id, count, "stands for small uploads");
+        Ok(count)
     }
 }
 
@@ -117,6 +101,7 @@ impl Care<'_> {
 #[derive(Default)]
 struct Run<'a> {
     uploads: Vec<(&'a UploadId, &'a Upload)>,
+    first_seq: i64,
     last_seq: i64,
     rows: u64,
     bytes: u64,
@@ -124,11 +109,11 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Returns the oldest run of enough small uploads of this home, without those that are `unfit`.
+    /// Returns the oldest run of enough small uploads that this home made and that may be merged.
     fn choose(
         survey: &'a Survey,
         begun: &HashMap<UploadId, Begun>,
-        unfit: &HashSet<UploadId>,
+        may_merge: impl Fn(&UploadId, &Upload) -> bool,
         fewest: usize,
     ) -> Option<Self> {
         let replaced = survey.replaced();
@@ -144,7 +129,7 @@ impl<'a> Run<'a> {
             let is_fit = upload.is_plain
                 && upload.segment_bytes() < SMALL_BYTES
                 && survey.is_intact(upload)
-                && !unfit.contains(id);
+                && may_merge(id, upload);
             if !is_fit || first <= run.last_seq || !run.has_room_for(upload) {
                 if run.uploads.len() >= fewest {
                     return Some(run);
@@ -152,6 +137,9 @@ impl<'a> Run<'a> {
                 run = Self::default();
             }
             if is_fit && run.has_room_for(upload) {
+                if run.uploads.is_empty() {
+                    run.first_seq = first;
+                }
                 run.bytes += upload.segment_bytes();
                 run.rows += upload.rows();
                 run.stands_for += 1 + upload.replaces.len();
@@ -165,7 +153,7 @@ impl<'a> Run<'a> {
     fn has_room_for(&self, upload: &Upload) -> bool {
         self.bytes + upload.segment_bytes() <= MOST_BYTES
             && self.rows + upload.rows() <= UPLOAD_ROWS
-            && self.stands_for + 1 + upload.replaces.len() <= MAX_REPLACED
+            && self.stands_for + 1 + upload.replaces.len() <= MOST_REPLACED
     }
 
     /// Returns everything for which the merged upload stands.
@@ -185,85 +173,4 @@ impl<'a> Run<'a> {
         });
         all.collect()
     }
-}
-
-/// Rows on their way into new segments. Blocks on the disk.
-struct Rows {
-    store: Store,
-    system_id: SystemId,
-    sealer: Option<Sealer>,
-    segment: Option<NewSegment>,
-}
-
-/// What is wrong with an upload that is to be merged.
-struct Unfit(String);
-
-type Added = Result<(Rows, Vec<(SegmentFile, TempPath)>), Unfit>;
-
-impl Rows {
-    fn new(store: &Store, system_id: &SystemId, sealer: Option<&Sealer>) -> Self {
-        Self {
-            store: store.clone(),
-            system_id: system_id.clone(),
-            sealer: sealer.cloned(),
-            segment: None,
-        }
-    }
-
-    /// Adds the rows of a segment; returns the segments that are full now.
-    fn add(mut self, path: &TempPath, entry: &SegmentEntry) -> Result<Added, SyncError> {
-        let mut full = Vec::new();
-        let file = File::open(path).map_err(SegmentError::Io)?;
-        let batches = match segment::read(file, &self.system_id, entry) {
-            Err(error) if error.kind() == ErrorKind::Data => {
-                return Ok(Err(Unfit(error.to_string())));
-            }
-            read => read?,
-        };
-        for batch in batches {
-            let batch = match batch {
-                Err(error) if error.kind() == ErrorKind::Data => {
-                    return Ok(Err(Unfit(error.to_string())));
-                }
-                batch => batch?,
-            };
-            for row in batch {
-                let change = match row {
-                    Err(error) => return Ok(Err(Unfit(error.to_string()))),
-                    Ok(change) => change,
-                };
-                let newest = self
-                    .store
-                    .newest_change(&self.system_id, &change.memory_id)?;
-                let is_erased = newest.is_some_and(|newest| newest.op == Op::Erase);
-                if is_erased && change.op == Op::Put {
-                    continue;
-                }
-                let mut segment = match self.segment.take() {
-                    Some(segment) => segment,
-                    None => {
-                        NewSegment::begin(self.store.home(), &self.system_id, self.sealer.as_ref())?
-                    }
-                };
-                segment.push(&change)?;
-                if segment.is_full() {
-                    full.extend(segment.finish()?);
-                } else {
-                    self.segment = Some(segment);
-                }
-            }
-        }
-        Ok(Ok((self, full)))
-    }
-
-    fn finish(self) -> Result<Option<(SegmentFile, TempPath)>, SyncError> {
-        self.segment.map_or(Ok(None), NewSegment::finish)
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SyncError> + Send + 'static,
-) -> Result<T, SyncError> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.map_err(|error| SyncError::of_join(&error))?
 }

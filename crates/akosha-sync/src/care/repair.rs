@@ -4,21 +4,23 @@
 //! mended like that, or its manifest is gone, a new upload brings every change that no whole upload
 //! holds, and stands for those that are broken. What belongs to other machines is left alone.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod files;
+mod head;
+
+use std::collections::HashSet;
 
 use akosha_core::UploadId;
-use akosha_store::{Begun, Store};
+use akosha_store::{Begun, PushState, Store};
 use serde::Serialize;
 
 use super::Care;
 use super::replacement::{Purpose, Replacement};
 use crate::cloud::{Publication, Segments, UPLOAD_ROWS, UPLOAD_SEGMENTS};
 use crate::disk::on_disk;
-use crate::files::{Group, StoredPieces};
-use crate::manifest::{Replaced, SegmentEntry};
+use crate::manifest::{FileEntry, MAX_REPLACED, Replaced, SegmentEntry};
 use crate::survey::{Named, Survey, Unreadable, Upload};
-use crate::vault::{CurrentHead, Head, VaultError, VaultKey};
-use crate::verify::Check;
+use crate::vault::{CurrentHead, VaultKey};
+use crate::verify::Problem;
 use crate::{MethodReport, Progress, SyncError};
 
 /// What a repair did. What is left to be said, a check of the vault says.
@@ -34,10 +36,12 @@ pub struct RepairReport {
     pub memories_resent: u64,
     /// Pieces of files that were damaged and were removed, to be sent again.
     pub pieces_removed: u64,
-    /// Files of which pieces are missing: the sync that follows sends them.
+    /// Files of which pieces are missing: the sync that follows sends them where they are here.
     pub files_resent: Vec<String>,
     /// Bytes that were sent.
     pub bytes_transferred: u64,
+    /// What was left alone, with the reason.
+    pub problems: Vec<Problem>,
 }
 
 impl Care<'_> {
@@ -62,102 +66,12 @@ impl Care<'_> {
             self.remove_damaged(&mut survey, progress, report).await?;
         }
         let mut broken = self.mend(&survey, report).await?;
-        broken
-            .add_lost(self, &survey, at.0.last_upload_id.as_ref())
-            .await?;
-        self.forget_files(&broken, report).await?;
-        self.replace(broken, at, report).await
-    }
-
-    /// Writes a head again that is gone or cannot be read, where nobody else can have written it.
-    async fn restore_head(&self, report: &mut RepairReport) -> Result<(), SyncError> {
-        let Publication {
-            store,
-            vault,
-            system_id,
-            ..
-        } = self.publication;
-        let is_there = match vault.read_head(system_id).await {
-            Ok(Some(_)) => return Ok(()),
-            Ok(None) => false,
-            Err(VaultError::Damaged { .. } | VaultError::TooLarge { .. }) => true,
-            Err(error) => return Err(error.into()),
-        };
-        let state = self.publication.state().await?;
-        let Some(last) = state.last_upload_id.clone() else {
-            return Ok(());
-        };
-        let survey = self.survey().await?;
-        let uploads = survey.uploads.keys().cloned();
-        let unreadable = survey
-            .unreadable
-            .iter()
-            .map(|found| found.upload_id.clone());
-        let all: Vec<UploadId> = uploads.chain(unreadable).collect();
-        let begun = self.begun(all.iter().cloned()).await?;
-        // Another machine may have taken the id over: its uploads are the later ones.
-        if all.iter().any(|id| !begun.contains_key(id) && *id > last) {
+        broken.add_lost(self, &survey).await?;
+        if broken.is_unknown {
             return Ok(());
         }
-        on_disk(store, Store::check_claim).await?;
-        if is_there {
-            vault.delete(&VaultKey::head(system_id)).await?;
-        }
-        // Where the last one is gone too, pushes go on from the newest that is left.
-        let newest = if survey.has(&last) {
-            Some(last)
-        } else {
-            let left = begun
-                .iter()
-                .filter(|(id, _)| survey.uploads.contains_key(*id));
-            let newest = left.max_by_key(|(_, begun)| (begun.intent.to_seq, begun.intent.at));
-            newest.map(|(id, _)| id.clone())
-        };
-        let Some(upload_id) = newest else {
-            // The sync that follows begins anew; what is left cannot be read.
-            let damaged = survey.unreadable.into_iter().filter(|it| it.is_damaged);
-            let damaged = damaged.map(|found| found.upload_id);
-            let own = damaged.filter(|id| begun.contains_key(id)).collect();
-            return self.take_back(own).await;
-        };
-        let head = Head {
-            upload_id,
-            system_id: system_id.clone(),
-            writer_id: store.writer_id().clone(),
-            epoch: state.epoch,
-            updated_at: store.sources().clock.now(),
-        };
-        vault.swap_head(None, &head).await?;
-        report.heads_restored += 1;
-        Ok(())
-    }
-
-    /// Reads every object. One that is a damaged piece of a file is removed, since it would count
-    /// as there; a damaged segment counts as missing.
-    async fn remove_damaged(
-        &self,
-        survey: &mut Survey,
-        progress: &dyn Progress,
-        report: &mut RepairReport,
-    ) -> Result<(), SyncError> {
-        let Publication { store, vault, .. } = self.publication;
-        let check = Check {
-            vault,
-            keys: &self.keys,
-            store,
-            pushed: &HashMap::new(),
-            deep: true,
-            progress,
-        };
-        for (key, object) in check.damaged(survey).await? {
-            if matches!(object, Named::Chunk(_)) {
-                on_disk(store, Store::check_claim).await?;
-                vault.delete(&key).await?;
-                report.pieces_removed += 1;
-            }
-            survey.objects.remove(&key);
-        }
-        Ok(())
+        let files = self.look_at_files(&broken, report).await?;
+        self.replace(&survey, (broken, files), at, report).await
     }
 
     /// Makes missing segments again where they come out as they were. Returns the uploads of this
@@ -170,16 +84,35 @@ impl Care<'_> {
             .map(|found| found.upload_id.clone());
         let begun = self.begun(all.chain(unreadable)).await?;
         let mut broken = Broken::default();
-        for Unreadable { upload_id, .. } in survey.unreadable.iter().filter(|it| it.is_damaged) {
-            if let Some(known) = begun.get(upload_id) {
+        for Unreadable {
+            upload_id,
+            fault,
+            is_damaged,
+        } in &survey.unreadable
+        {
+            let Some(known) = begun.get(upload_id) else {
+                continue;
+            };
+            if *is_damaged {
                 broken.uploads.push(replaced(upload_id, known));
                 broken.there.push(upload_id.clone());
+            } else {
+                broken.is_unknown = true;
+                report.leave(survey, upload_id, fault);
             }
         }
         for (upload_id, upload) in &survey.uploads {
             let Some(known) = begun.get(upload_id) else {
                 continue;
             };
+            if !upload.is_plain && !survey.is_intact(upload) {
+                report.leave(
+                    survey,
+                    upload_id,
+                    "it is more than memories, and stays as it is",
+                );
+                continue;
+            }
             if self.mend_upload(survey, upload, report).await? {
                 let ranges = upload.segments.iter();
                 broken
@@ -231,66 +164,80 @@ impl Care<'_> {
         Ok(true)
     }
 
-    /// Sends every change that no whole upload holds, in uploads of which the first stands for what
-    /// is broken, and takes the broken ones back.
+    /// Sends every change that no whole upload holds, in uploads of which the last stands for what is
+    /// broken and lists the files again where that is lost, and takes the broken ones back.
     async fn replace(
         &self,
-        broken: Broken,
-        at: (akosha_store::PushState, CurrentHead),
+        survey: &Survey,
+        (broken, files): (Broken, Vec<FileEntry>),
+        at: (PushState, CurrentHead),
         report: &mut RepairReport,
     ) -> Result<(), SyncError> {
-        if broken.uploads.is_empty() {
-            return Ok(());
-        }
         let Publication {
             store,
             keys,
             system_id,
             ..
         } = self.publication;
-        let mut gaps = gaps(broken.covered, at.0.acked_seq).into_iter();
-        let mut gap = gaps.next();
-        let mut replaces = broken.uploads;
-        report.uploads_replaced += replaces.len() as u64;
+        let last = at.0.acked_seq;
+        let mut gaps = gaps(broken.covered, last).into_iter().peekable();
         let mut at = Some(at);
         while let Some(here) = at.take() {
-            let replacement = Replacement::begin(self.publication, here).await?;
             let mut sent = MethodReport::default();
             let (mut entries, mut rows) = (Vec::new(), 0);
-            while let Some((after, up_to)) = gap {
-                if rows >= UPLOAD_ROWS || entries.len() >= UPLOAD_SEGMENTS {
-                    break;
-                }
+            let mut replacement = None;
+            while let Some((after, up_to)) = gaps.peek_mut()
+                && rows < UPLOAD_ROWS
+                && entries.len() < UPLOAD_SEGMENTS
+            {
                 let sealer = keys.to_encrypt();
-                let mut segments = Segments::new(store, system_id, sealer, after, up_to);
-                match segments.next().await? {
-                    None => gap = gaps.next(),
-                    Some(segment) => {
-                        let entry = self.publication.send_segment(segment, &mut sent).await?;
-                        rows += entry.rows;
-                        entries.push(entry);
-                        gap = Some((segments.reached(), up_to));
-                    }
+                let mut segments = Segments::new(store, system_id, sealer, *after, *up_to);
+                let Some(segment) = segments.next().await? else {
+                    gaps.next();
+                    continue;
+                };
+                *after = segments.reached();
+                if sealer.is_none() && survey.has_sealed() {
+                    return Err(in_the_clear(survey));
                 }
+                if replacement.is_none() {
+                    replacement = Some(Replacement::begin(self.publication, here.clone()).await?);
+                }
+                let entry = SegmentEntry::from(segment.0);
+                self.publication.put_segment(segment).await?;
+                sent.bytes_transferred += entry.size_bytes;
+                rows += entry.rows;
+                entries.push(entry);
             }
-            if entries.is_empty() && replaces.is_empty() {
-                replacement.abandon().await?;
+            let is_last = gaps.peek().is_none();
+            let stands_for = if is_last {
+                (broken.uploads.clone(), files.clone())
+            } else {
+                Default::default()
+            };
+            if entries.is_empty() && stands_for.0.is_empty() {
                 break;
             }
-            let replaces = std::mem::take(&mut replaces);
+            let replacement = match replacement {
+                Some(replacement) => replacement,
+                None => Replacement::begin(self.publication, here).await?,
+            };
+            let purpose = Purpose::Repair;
             replacement
-                .publish(entries, replaces, Purpose::Repair, &mut sent)
+                .publish(entries, stands_for, purpose, &mut sent)
                 .await?;
             report.memories_resent += rows;
             report.bytes_transferred += sent.bytes_transferred;
-            if gap.is_some() {
+            if is_last {
+                report.uploads_replaced += broken.uploads.len() as u64;
+            } else {
                 at = self.publication.settled().await?;
             }
         }
         self.take_back(broken.there).await
     }
 
-    /// Removes uploads that are broken.
+    /// Removes uploads that are broken, and for which another one stands now.
     async fn take_back(&self, uploads: Vec<UploadId>) -> Result<(), SyncError> {
         let Publication {
             store,
@@ -306,49 +253,27 @@ impl Care<'_> {
         }
         Ok(())
     }
+}
 
-    /// Lets files of which pieces are missing count as changed, and all files as never pushed where
-    /// the upload that lists them is broken.
-    async fn forget_files(
-        &self,
-        broken: &Broken,
-        report: &mut RepairReport,
-    ) -> Result<(), SyncError> {
-        let Publication {
-            store,
-            vault,
-            target,
-            system_id,
-            ..
-        } = self.publication;
-        let stored = StoredPieces::of(vault, system_id, []).await?;
-        let (target, system_id) = (target.clone(), system_id.clone());
-        let gone: HashSet<UploadId> = broken
-            .uploads
-            .iter()
-            .map(|it| it.upload_id.clone())
-            .collect();
-        let resent = on_disk(store, move |store| {
-            let mut files = store.pushed_files(&target, &system_id)?;
-            if files.iter().any(|file| gone.contains(&file.upload_id)) {
-                store.record_files(&target, &system_id, &[])?;
-                return Ok(files.into_iter().map(|file| file.name).collect());
-            }
-            let mut resent = Vec::new();
-            for file in &mut files {
-                let group = Group::of(file);
-                if group.is_none_or(|group| stored.missing(&group.entries).is_some()) {
-                    file.signature.clear();
-                    resent.push(file.name.clone());
-                }
-            }
-            if !resent.is_empty() {
-                store.record_files(&target, &system_id, &files)?;
-            }
-            Ok(resent)
+impl RepairReport {
+    fn leave(&mut self, survey: &Survey, upload_id: &UploadId, why: &str) {
+        self.problems.push(Problem {
+            system_id: survey.system_id.to_string(),
+            upload_id: Some(upload_id.to_string()),
+            key: VaultKey::manifest(&survey.system_id, upload_id).to_string(),
+            problem: why.into(),
         });
-        report.files_resent.extend(resent.await?);
-        Ok(())
+    }
+}
+
+fn in_the_clear(survey: &Survey) -> SyncError {
+    SyncError::Config {
+        message: format!(
+            "the vault has sealed uploads of `{}`, and `encryption` is off: nothing is sent again \
+             in the clear",
+            survey.system_id
+        ),
+        hint: "set `encryption = \"on\"`, then repeat it: `akosha vault repair`".into(),
     }
 }
 
@@ -359,49 +284,28 @@ struct Broken {
     uploads: Vec<Replaced>,
     /// Of them, those whose manifests are there.
     there: Vec<UploadId>,
+    /// Whether others cannot be read with the keys that are here: what they hold is not known.
+    is_unknown: bool,
     /// The changes that whole uploads hold, from and to.
     covered: Vec<(i64, i64)>,
 }
 
 impl Broken {
-    /// Adds the uploads that this home began, that are gone, and that are missed: by the one after
+    /// Adds the uploads that this home made, that are gone, and that are missed: by the one after
     /// it, or by this home, which pushed them.
-    async fn add_lost(
-        &mut self,
-        care: &Care<'_>,
-        survey: &Survey,
-        newest: Option<&UploadId>,
-    ) -> Result<(), SyncError> {
-        let replaced_already = survey.replaced();
-        let Publication {
-            store,
-            target,
-            system_id,
-            ..
-        } = care.publication;
-        let (target, system_id) = (target.clone(), system_id.clone());
-        let pushed = on_disk(store, move |store| {
-            store.pushed_uploads(&target, &system_id)
-        })
-        .await?;
-        let parents = survey
-            .uploads
-            .values()
-            .filter_map(|upload| upload.parent.as_ref());
-        let gone: BTreeSet<UploadId> = parents
-            .chain(newest)
-            .chain(&pushed)
-            .filter(|id| !survey.has(id) && !replaced_already.contains(id))
-            .cloned()
-            .collect();
+    async fn add_lost(&mut self, care: &Care<'_>, survey: &Survey) -> Result<(), SyncError> {
+        let pushed = care.pushed().await?;
+        let gone = survey.missing(&pushed).into_keys().cloned();
         let begun = care.begun(gone).await?;
-        self.uploads
-            .extend(begun.iter().map(|(id, known)| replaced(id, known)));
+        let lost = begun.iter().map(|(id, known)| replaced(id, known));
+        self.uploads.extend(lost);
         let mut seen = HashSet::new();
         self.uploads
             .retain(|entry| seen.insert(entry.upload_id.clone()));
         self.uploads
             .sort_by(|one, other| one.upload_id.cmp(&other.upload_id));
+        // What does not fit is missed by the next repair.
+        self.uploads.truncate(MAX_REPLACED);
         Ok(())
     }
 }

@@ -4,7 +4,8 @@ use akosha_core::UploadId;
 use akosha_store::{PushIntent, PushState, Trigger};
 
 use crate::cloud::Publication;
-use crate::manifest::{Replaced, SegmentEntry};
+use crate::files;
+use crate::manifest::{FileEntry, Replaced, SegmentEntry};
 use crate::vault::CurrentHead;
 use crate::{MethodReport, SyncError};
 
@@ -56,7 +57,7 @@ impl<'a> Replacement<'a> {
     pub(super) async fn publish(
         self,
         segments: Vec<SegmentEntry>,
-        replaces: Vec<Replaced>,
+        (replaces, files): (Vec<Replaced>, Vec<FileEntry>),
         purpose: Purpose,
         report: &mut MethodReport,
     ) -> Result<UploadId, SyncError> {
@@ -70,7 +71,12 @@ impl<'a> Replacement<'a> {
         draft.holds_more = purpose == Purpose::Repair;
         draft.segments = segments;
         draft.replaces = replaces;
-        draft.files_from = publication.newest_with_files().await?;
+        if files.is_empty() {
+            draft.files_from = self::files_from(publication).await?;
+        } else {
+            draft.compression = files.iter().find_map(|file| file.compression);
+            draft.files = files;
+        }
         publication.create(&draft, &intent, report).await?;
         publication.publish(&intent, Some(current), report).await?;
         Ok(intent.upload_id)
@@ -80,4 +86,23 @@ impl<'a> Replacement<'a> {
     pub(super) async fn abandon(self) -> Result<(), SyncError> {
         self.publication.abandon().await
     }
+}
+
+/// Returns the upload that lists the files of the system: as this home pushed it, or, in a system
+/// that was taken over, as the vault has it.
+async fn files_from(publication: Publication<'_>) -> Result<Option<UploadId>, SyncError> {
+    if let Some(upload_id) = publication.newest_with_files().await? {
+        return Ok(Some(upload_id));
+    }
+    let Publication {
+        store,
+        vault,
+        keys,
+        system_id,
+        ..
+    } = publication;
+    let now = store.sources().clock.now();
+    let keys = keys.for_own_uploads();
+    let found = files::find(vault, system_id, None, now, &keys).await?;
+    Ok(found.map(|manifest| manifest.upload_id().clone()))
 }

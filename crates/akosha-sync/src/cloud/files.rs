@@ -392,7 +392,7 @@ fn too_large(source: &FileSource) -> FileFailure {
 
 /// Returns what a manifest lists: every file, by name, compressed as one format says or, piece by
 /// piece, otherwise.
-fn listed(
+pub(crate) fn listed(
     groups: &HashMap<String, Group>,
     compression: Option<CompressionFormat>,
 ) -> Vec<FileEntry> {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use akosha_core::{SystemId, UploadId};
 use akosha_store::Store;
@@ -136,10 +136,13 @@ impl Syncer {
         let mut report = CollectReport::default();
         for system_id in on_disk(claimed, Store::local_systems).await? {
             let care = Care::new(cloud.publication(&target, &system_id).await?);
-            if !options.dry_run {
-                report.uploads_merged += care.compact(options.merge_from).await?;
-            }
-            care.collect(options, &mut report).await?;
+            let cared = async {
+                if !options.dry_run {
+                    report.uploads_merged += care.compact(options.merge_from).await?;
+                }
+                care.collect(options, &mut report).await
+            };
+            unless_left(claimed, &system_id, cared.await)?;
         }
         report.end(started);
         Ok(report)
@@ -176,7 +179,8 @@ impl Syncer {
         let mut report = RepairReport::default();
         for system_id in on_disk(claimed, Store::local_systems).await? {
             let care = Care::new(cloud.publication(&target, &system_id).await?);
-            care.repair(deep, progress, &mut report).await?;
+            let repaired = care.repair(deep, progress, &mut report).await;
+            unless_left(claimed, &system_id, repaired)?;
         }
         Ok(report)
     }
@@ -201,7 +205,35 @@ impl Syncer {
             cared = care => if let Err(error) = cared {
                 tracing::warn!(%error, "the vault was not cared for");
             },
+            () = self.job_comes(claimed) => {}
             () = cancel.cancelled() => {}
         }
+    }
+
+    /// Waits until a job is due: whoever asks for a sync does not wait for care.
+    async fn job_comes(&self, claimed: &Store) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let is_due = on_disk(claimed, Store::has_due_job).await;
+            if is_due.unwrap_or(false) {
+                return;
+            }
+        }
+    }
+}
+
+/// Passes over a conflict over an id that this node had before: the id is another machine's now, and
+/// what it has there is its own to care for.
+fn unless_left(
+    store: &Store,
+    system_id: &SystemId,
+    cared: Result<(), SyncError>,
+) -> Result<(), SyncError> {
+    match cared {
+        Err(SyncError::Conflict { message, .. }) if system_id != store.system_id() => {
+            tracing::info!(%system_id, message, "what another machine has now is left to it");
+            Ok(())
+        }
+        cared => cared,
     }
 }

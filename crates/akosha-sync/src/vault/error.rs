@@ -73,6 +73,14 @@ pub enum VaultError {
         /// Status and code of the answer.
         reason: String,
     },
+    /// A newer program wrote it, in a format that this one does not know.
+    #[error("`{key}` has the version `{version}`, this program reads 1.x")]
+    Newer {
+        /// The object.
+        key: String,
+        /// Its version.
+        version: String,
+    },
     /// An object is larger than it may be.
     #[error("`{key}` is {size} bytes or more, the limit is {limit}")]
     TooLarge {
@@ -97,7 +105,7 @@ impl VaultError {
     /// Returns what the caller has to do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config { .. } | Self::Refused { .. } => ErrorKind::Config,
+            Self::Config { .. } | Self::Refused { .. } | Self::Newer { .. } => ErrorKind::Config,
             Self::NotFound { .. } | Self::NoBucket { .. } => ErrorKind::NotFound,
             Self::Auth { .. } => ErrorKind::Auth,
             Self::Unavailable { .. } => ErrorKind::Unavailable,
@@ -125,6 +133,7 @@ impl VaultError {
                 "check the network and `cloud_endpoint`; what was not sent stays queued"
             }
             Self::Storage { .. } => "free space on the disk, or correct the permissions",
+            Self::Newer { .. } => "use the newest akosha on this machine too",
             Self::Refused { .. } => "check `cloud_endpoint` and `cloud_region`",
             Self::TooLarge { key, .. } | Self::Damaged { key, .. } if key.ends_with(HEAD) => {
                 "it only names the newest upload, and every upload is still there; have it written \

@@ -3,7 +3,7 @@
 mod in_bucket;
 mod in_folder;
 
-use akosha_core::{SystemId, UploadId, WriterId, time};
+use akosha_core::{SystemId, UploadId, WriterId, excerpt, time};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use object_store::UpdateVersion;
@@ -101,13 +101,8 @@ impl Head {
     fn from_bytes(bytes: &[u8], system_id: &SystemId) -> Result<Self, String> {
         let document: Document =
             serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        let major = document.version.split_once('.').map(|(major, _)| major);
-        if major != Some("1") {
-            let version: String = document.version.chars().take(20).collect();
-            return Err(format!(
-                "its version is `{}`, this program reads 1.x",
-                version.escape_debug()
-            ));
+        if !is_known(&document.version) {
+            return Err(format!("its version is `{}`", excerpt(&document.version)));
         }
         if document.system_id != *system_id {
             return Err(format!("it names the system `{}`", document.system_id));
@@ -131,15 +126,32 @@ impl Vault {
     /// # Errors
     /// Fails where the head is damaged, or the vault does not answer or refuses.
     pub async fn read_head(&self, system_id: &SystemId) -> Result<Option<CurrentHead>, VaultError> {
-        let raw = self
-            .inner
-            .retry
-            .run(async || match &self.inner.backend {
-                Backend::Bucket(_) => self.raw_head_in_bucket(system_id).await,
-                Backend::Folder(_) => self.raw_head_in_folder(system_id).await,
-            })
-            .await?;
+        let raw = self.raw_head(system_id).await?;
         raw.map(|raw| current(&raw, system_id)).transpose()
+    }
+
+    /// Writes a head where there is none, or one that cannot be read; any other one stays.
+    ///
+    /// # Errors
+    /// Fails where a newer program wrote the head, or the vault does not answer or refuses.
+    pub(crate) async fn mend_head(&self, head: &Head) -> Result<Swap, VaultError> {
+        let Some(raw) = self.raw_head(&head.system_id).await? else {
+            return self.swap_head(None, head).await;
+        };
+        match current(&raw, &head.system_id) {
+            Err(VaultError::Damaged { .. }) => self.swap_head(Some(&raw.version), head).await,
+            current => Ok(Swap::Lost {
+                current: Some(current?),
+            }),
+        }
+    }
+
+    async fn raw_head(&self, system_id: &SystemId) -> Result<Option<Raw>, VaultError> {
+        let read = async || match &self.inner.backend {
+            Backend::Bucket(_) => self.raw_head_in_bucket(system_id).await,
+            Backend::Folder(_) => self.raw_head_in_folder(system_id).await,
+        };
+        self.inner.retry.run(read).await
     }
 
     /// Makes `head` the head of its system where the present one is still `expected`; `None`
@@ -164,7 +176,31 @@ impl Vault {
     }
 }
 
+fn is_known(version: &str) -> bool {
+    version
+        .split_once('.')
+        .is_some_and(|(major, _)| major == "1")
+}
+
+/// Returns the version of a head of a format that is yet to come.
+fn newer_version(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: String,
+    }
+    let Versioned { version } = serde_json::from_slice(bytes).ok()?;
+    let (major, minor) = version.split_once('.')?;
+    let (major, _): (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
+    (major > 1).then_some(version)
+}
+
 fn current(raw: &Raw, system_id: &SystemId) -> Result<CurrentHead, VaultError> {
+    if let Some(version) = newer_version(&raw.bytes) {
+        return Err(VaultError::Newer {
+            key: VaultKey::head(system_id).to_string(),
+            version,
+        });
+    }
     match Head::from_bytes(&raw.bytes, system_id) {
         Ok(head) => Ok(CurrentHead {
             head,

@@ -1,6 +1,6 @@
 //! Checks one system: its head, its manifests, and that what they name is there.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use akosha_core::SystemId;
 
@@ -65,20 +65,14 @@ impl Check<'_> {
             let key = VaultKey::manifest(id, upload_id);
             report.note(id, Some(upload_id), &key, fault.as_str());
         }
-        let replaced = survey.replaced();
-        let is_lost = |upload_id| !survey.has(upload_id) && !replaced.contains(upload_id);
-        let pushed: BTreeSet<_> = self.pushed.get(id).into_iter().flatten().collect();
-        for upload_id in pushed.into_iter().filter(|id| is_lost(id)) {
+        let pushed = self.pushed.get(id).into_iter().flatten();
+        for (upload_id, by) in survey.missing(pushed) {
             let key = VaultKey::manifest(id, upload_id);
-            let problem = "this home pushed it, and it is not there";
+            let problem = match by {
+                None => "this home pushed it, and it is not there".to_owned(),
+                Some(by) => format!("it is not there, and `{by}` follows it"),
+            };
             report.note(id, Some(upload_id), &key, problem);
-        }
-        for (upload_id, upload) in &survey.uploads {
-            if let Some(parent) = upload.parent.as_ref().filter(|parent| is_lost(parent)) {
-                let key = VaultKey::manifest(id, upload_id);
-                let problem = format!("the upload before it, `{parent}`, is not there");
-                report.note(id, Some(upload_id), &key, problem);
-            }
         }
     }
 }
