@@ -66,7 +66,9 @@ fn the_second_machine_is_told_and_may_take_over() {
     second.store("o", "The second machine goes on");
     second.ok(&["sync"]);
     first.store("p", "The first machine goes on");
-    first.json(&["sync"], 3);
+    let report = first.ok(&["sync"]);
+    let waits = report["warnings"][0].as_str().unwrap();
+    assert!(waits.contains("adopt shared"), "{report}");
     assert_eq!(texts(server.home()).len(), 5);
 }
 
