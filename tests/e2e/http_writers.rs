@@ -87,3 +87,67 @@ fn a_machine_that_has_the_id_of_the_server_is_told() {
     assert_eq!(home.ok(&["sync"])["memories_uploaded"], 1);
     assert_same("under its own id", &home.rows(), &server.home().rows());
 }
+
+#[test]
+fn a_copied_home_is_found_out() {
+    let server = Server::start("server");
+    let original = Home::new("laptop").with("akosha_url", server.url());
+    original.store("before", "Both have this");
+    original.ok(&["sync"]);
+    let copy = original.copy();
+    for (home, text) in [(&copy, "The copy says this"), (&copy, "The copy says more")] {
+        home.store("shared", text);
+        home.ok(&["sync"]);
+    }
+    original.store("shared", "The original says that");
+    original.ok(&["forget", "before"]);
+    assert!(refused(&original, &server).contains("akosha machines adopt laptop"));
+    let error = original.json(&["sync"], 4)["error"].to_string();
+    assert!(error.contains("a copy of this home"), "{error}");
+
+    // A person settles it; then it is the copy that is told.
+    original.ok(&["machines", "adopt"]);
+    original.ok(&["sync"]);
+    original.store("later", "The original goes on");
+    original.ok(&["sync"]);
+    assert_eq!(original.lag(), 0);
+    copy.store("later", "The copy goes on");
+    refused(&copy, &server);
+    let expected = [
+        "Both have this",
+        "The copy says more",
+        "The copy says this",
+        "The original goes on",
+        "The original says that",
+    ];
+    let mut found = texts(server.home());
+    found.retain(|text| !text.is_empty());
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_server_that_was_put_back_takes_the_pushes_of_its_machines() {
+    let server = Server::start("server");
+    let home = Home::new("laptop").with("akosha_url", server.url());
+    for text in ["one", "two", "three"] {
+        home.store(text, text);
+        home.ok(&["sync"]);
+    }
+    // What a server knew two pushes ago.
+    let marks = |sql: &str| {
+        let db = server.home().open_database();
+        db.query_row(sql, [], |row| row.get::<_, String>(0))
+    };
+    let newest = "SELECT value FROM meta WHERE key = 'newest push as laptop'";
+    let known = marks(newest).unwrap();
+    for text in ["four", "five"] {
+        home.store(text, text);
+        home.ok(&["sync"]);
+    }
+    assert_ne!(marks(newest).unwrap(), known);
+    let db = server.home().open_database();
+    let sql = "UPDATE meta SET value = ?1 WHERE key = 'newest push as laptop'";
+    assert_eq!(db.execute(sql, [&known]).unwrap(), 1);
+    home.store("six", "six");
+    assert_eq!(home.ok(&["sync"])["memories_uploaded"], 1);
+}

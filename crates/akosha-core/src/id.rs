@@ -251,6 +251,11 @@ ulid_id!(
     JobId,
     "job_id"
 );
+ulid_id!(
+    /// The id of one push to another node.
+    PushId,
+    "push_id"
+);
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ mod source;
 pub mod time;
 
 pub use error::{ErrorKind, Invalid, excerpt};
-pub use id::{JobId, MemoryId, SystemId, UploadId, WriterId};
+pub use id::{JobId, MemoryId, PushId, SystemId, UploadId, WriterId};
 pub use memory::{
     EMBEDDING_DIM, Embedding, IngestionMethod, MAX_BATCH, MAX_METADATA_BYTES, MAX_TEXT_BYTES,
     Memory, MemoryInput, NewMemory, Tier, content_sha256,

@@ -8,13 +8,16 @@
 //!
 //! ```json
 //! {"revision": 3, "updated_at": "…Z", "stored_at": "…Z", "embedding_model": "…",
-//!  "writer_id": "…", "epoch": 0, "restore": {"source": "session-buddy"}}
+//!  "writer_id": "…", "epoch": 0, "push_id": "…", "after": ["…"],
+//!  "restore": {"source": "session-buddy"}}
 //! ```
 //! In `restore` a key that is missing was absent. `writer_id` and `epoch` say which store writes as
 //! the system, as the head of a vault does; a push without them comes from an unknown writer.
+//! `push_id` names the push, and `after` the ones before it of the same store: where the receiver
+//! knows neither as the newest, a copy of that store's home has pushed.
 
 use akosha_core::{Invalid, SystemId, WriterId, time};
-use akosha_store::{Change, Op};
+use akosha_store::{Change, Op, PushMark};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
@@ -26,6 +29,9 @@ pub const KEY: &str = "akosha_sync";
 /// Highest revision that is believed: the largest integer that every JSON reader keeps exactly.
 const MAX_REVISION: i64 = crate::segment::MAX_REVISION;
 
+/// Most pushes before that are read.
+const MAX_AFTER: usize = 16;
+
 /// The metadata keys that a sender overwrites.
 const OVERWRITTEN: [&str; 3] = ["source", "created_at", KEY];
 
@@ -36,20 +42,39 @@ pub struct Writer {
     pub id: WriterId,
     /// Raised each time a store takes the system over, 0 to 2^53-1.
     pub epoch: i64,
+    /// Which of its pushes it is, where it says so.
+    pub mark: Option<PushMark>,
 }
 
 impl Writer {
-    /// Creates a writer from what a push says of it; `None` where it says nothing.
+    /// Creates a writer from what a push says of it in `said`; `None` where it says nothing.
     ///
     /// # Errors
     /// Names the key, below `place`, that breaks a rule.
-    pub fn read(
-        place: &str,
-        id: Option<&Value>,
-        epoch: Option<&Value>,
-    ) -> Result<Option<Self>, Invalid> {
-        let Some(id) = id else { return Ok(None) };
+    pub fn read(place: &str, said: &Map<String, Value>) -> Result<Option<Self>, Invalid> {
+        let get = |key: &str| said.get(key).filter(|value| !value.is_null());
+        let Some(id) = get("writer_id") else {
+            return Ok(None);
+        };
+        let epoch = get("epoch");
         let invalid = |key: &str, reason: &str| Invalid::new(format!("{place}{key}"), reason);
+        let push_id = |key: &str, id: &Value| {
+            let id = text(Some(id)).and_then(|id| id.parse().ok());
+            id.ok_or_else(|| invalid(key, "must be a ULID"))
+        };
+        let mark = match get("push_id") {
+            None => None,
+            Some(id) => {
+                let after = get("after").and_then(Value::as_array);
+                let after = after.into_iter().flatten().take(MAX_AFTER);
+                Some(PushMark {
+                    id: push_id("push_id", id)?,
+                    after: after
+                        .map(|id| push_id("after", id))
+                        .collect::<Result<_, _>>()?,
+                })
+            }
+        };
         Ok(Some(Self {
             id: text(Some(id))
                 .and_then(|id| id.parse().ok())
@@ -58,7 +83,18 @@ impl Writer {
                 .and_then(Value::as_i64)
                 .and_then(epoch::checked)
                 .ok_or_else(|| invalid("epoch", "must be a whole number from 0 to 2^53-1"))?,
+            mark,
         }))
+    }
+
+    /// Says what [`Writer::read`] reads.
+    pub(crate) fn tell(&self, said: &mut Map<String, Value>) {
+        said.insert("writer_id".into(), json!(self.id));
+        said.insert("epoch".into(), json!(self.epoch));
+        if let Some(mark) = &self.mark {
+            said.insert("push_id".into(), json!(mark.id));
+            said.insert("after".into(), json!(mark.after));
+        }
     }
 }
 
@@ -90,20 +126,19 @@ pub fn wrap(change: &Change, writer: &Writer) -> Value {
         .into_iter()
         .filter_map(|key| Some((key.to_owned(), metadata.get(key)?.clone())))
         .collect();
-    let mut envelope = json!({
-        "revision": change.revision,
-        "updated_at": time::format(change.updated_at),
-        "stored_at": time::format(change.stored_at),
-        "writer_id": writer.id,
-        "epoch": writer.epoch,
-        "restore": restore,
-    });
+    let mut envelope = Map::from_iter([
+        ("revision".into(), json!(change.revision)),
+        ("updated_at".into(), json!(time::format(change.updated_at))),
+        ("stored_at".into(), json!(time::format(change.stored_at))),
+        ("restore".into(), json!(restore)),
+    ]);
+    writer.tell(&mut envelope);
     if let Some(model) = &change.embedding_model {
-        envelope["embedding_model"] = json!(model);
+        envelope.insert("embedding_model".into(), json!(model));
     }
     metadata.insert("source".into(), json!(change.system_id));
     metadata.insert("created_at".into(), json!(time::format(change.created_at)));
-    metadata.insert(KEY.into(), envelope);
+    metadata.insert(KEY.into(), envelope.into());
     let mut entry = json!({
         "memory_id": change.memory_id,
         "text": change.text,
@@ -145,11 +180,7 @@ pub fn unwrap(metadata: &mut Map<String, Value>) -> Result<Option<Received>, Inv
         stored_at: moment(envelope.get("stored_at"))
             .ok_or_else(|| invalid("stored_at", "must be a time"))?,
         embedding_model: text(envelope.get("embedding_model")).map(str::to_owned),
-        writer: Writer::read(
-            "metadata.akosha_sync.",
-            envelope.get("writer_id"),
-            envelope.get("epoch"),
-        )?,
+        writer: Writer::read("metadata.akosha_sync.", &envelope)?,
     };
     let Some(Value::Object(mut restore)) = envelope.remove("restore") else {
         return Err(invalid("restore", "must be an object"));
@@ -277,6 +308,10 @@ mod tests {
         Writer {
             id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
             epoch: 2,
+            mark: Some(PushMark {
+                id: "01ARZ3NDEKTSV4RRFFQ69G5FB0".parse().unwrap(),
+                after: vec!["01ARZ3NDEKTSV4RRFFQ69G5FB1".parse().unwrap()],
+            }),
         }
     }
 

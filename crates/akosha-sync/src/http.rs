@@ -104,6 +104,7 @@ impl SyncMethod for HttpSync {
             writer: Writer {
                 id: self.store.writer_id().clone(),
                 epoch: 0,
+                mark: None,
             },
             peer: None,
             report: MethodReport::default(),
@@ -175,6 +176,16 @@ impl Push<'_> {
         })
         .await?;
         self.writer.epoch = state.epoch;
+        if rejected.is_empty() && state.acked_seq >= unsynced.last_seq {
+            return Ok(());
+        }
+        self.writer.mark = Some(
+            on_disk(&self.method.store, {
+                let (target, system_id) = (self.target.clone(), system_id.clone());
+                move |store| store.mark_push(&target, &system_id)
+            })
+            .await?,
+        );
         self.retry_rejected(system_id, rejected, state.acked_seq)
             .await?;
         let mut after = state.acked_seq;
@@ -244,14 +255,13 @@ impl Push<'_> {
         }
         self.send_batch(system_id, batch).await?;
         for change in deletions {
-            let arguments = json!({
-                "memory_id": change.memory_id,
-                "system_id": change.system_id,
-                "erase": change.op == Op::Erase,
-                "revision": change.revision,
-                "writer_id": self.writer.id,
-                "epoch": self.writer.epoch,
-            });
+            let mut arguments = Map::from_iter([
+                ("memory_id".into(), json!(change.memory_id)),
+                ("system_id".into(), json!(change.system_id)),
+                ("erase".into(), json!(change.op == Op::Erase)),
+                ("revision".into(), json!(change.revision)),
+            ]);
+            self.writer.tell(&mut arguments);
             let answer = self.call("forget_memory", arguments).await?;
             if answer.is_error && answer.kind() == Some(ErrorKind::Conflict.as_str()) {
                 return Err(self.taken(system_id, &answer.value));
@@ -269,7 +279,10 @@ impl Push<'_> {
             return Ok(());
         }
         let answer = self
-            .call("batch_store_memories", json!({ "memories": batch.entries }))
+            .call(
+                "batch_store_memories",
+                Map::from_iter([("memories".into(), batch.entries.into())]),
+            )
             .await?;
         if let Some(entry) = answer.conflict() {
             return Err(self.taken(system_id, entry));
@@ -302,6 +315,7 @@ impl Push<'_> {
         });
         let (target, system_id) = (self.target.clone(), system_id.clone());
         on_disk(&self.method.store, move |store| {
+            store.answered_push(&target, &system_id)?;
             let known = store.rejected(&target, &system_id)?;
             for (change, refusal) in outcome {
                 let id = &change.memory_id;
@@ -319,10 +333,11 @@ impl Push<'_> {
     }
 
     /// Calls a tool, connecting where needed; what time may heal is tried again.
-    async fn call(&mut self, tool: &'static str, arguments: Value) -> Result<Answer, SyncError> {
-        let Value::Object(arguments) = arguments else {
-            return Err(self.broken("was to be sent arguments that are no object"));
-        };
+    async fn call(
+        &mut self,
+        tool: &'static str,
+        arguments: Map<String, Value>,
+    ) -> Result<Answer, SyncError> {
         let size = serde_json::to_vec(&arguments).map_or(0, |bytes| bytes.len() as u64);
         let mut attempt = 0;
         let answer = loop {

@@ -31,11 +31,19 @@ pub(crate) fn claim(
     system_id: &SystemId,
     writer: Option<&Writer>,
 ) -> Result<Result<(), Taken>, StoreError> {
+    let mark = writer.and_then(|writer| writer.mark.as_ref());
     let writer = writer.map(|writer| (&writer.id, writer.epoch));
-    Ok(match store.claim_system(system_id, writer)? {
+    Ok(match store.claim_system(system_id, writer, mark)? {
         Claim::Granted => Ok(()),
         Claim::Taken { epoch } => Err(Taken {
             message: format!("another machine pushes as `{system_id}` there, epoch {epoch}"),
+            epoch: Some(epoch),
+        }),
+        Claim::Copied { epoch } => Err(Taken {
+            message: format!(
+                "a copy of this home, or this home before it was put back from a backup, pushes as \
+                 `{system_id}` there, epoch {epoch}"
+            ),
             epoch: Some(epoch),
         }),
         Claim::Own => Err(Taken {

@@ -9,7 +9,7 @@ use rmcp::model::ToolAnnotations;
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::claim::{Taken, claim};
 use super::incoming::writable;
@@ -37,6 +37,11 @@ pub(crate) struct ForgetArguments {
     writer_id: Option<String>,
     /// The epoch of who pushes the deletion, set with `revision`; leave it out.
     epoch: Option<i64>,
+    /// Which push brings the deletion, set with `revision`; leave it out.
+    push_id: Option<String>,
+    /// The pushes before it, set with `revision`; leave it out.
+    #[serde(default, deserialize_with = "super::arguments::or_default")]
+    after: Vec<String>,
 }
 
 /// What became of the memory.
@@ -133,9 +138,13 @@ same memory_id instead.";
         let system_id = server.origin().target(named)?;
         let store = writable(server).await?;
         let is_push = server.origin().is_http();
-        let (writer_id, epoch) = (json!(arguments.writer_id), json!(arguments.epoch));
-        let writer_id = Some(&writer_id).filter(|id| !id.is_null());
-        let writer = Writer::read("", writer_id, Some(&epoch))?;
+        let said = Map::from_iter([
+            ("writer_id".into(), json!(arguments.writer_id)),
+            ("epoch".into(), json!(arguments.epoch)),
+            ("push_id".into(), json!(arguments.push_id)),
+            ("after".into(), json!(arguments.after)),
+        ]);
+        let writer = Writer::read("", &said)?;
         blocking(move || match (arguments.revision, system_id) {
             (Some(revision), Some(system_id)) if is_push => {
                 let pushed = Pushed {

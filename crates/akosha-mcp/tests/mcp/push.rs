@@ -34,6 +34,7 @@ fn writer(last: char, epoch: i64) -> Writer {
     Writer {
         id: format!("01ARZ3NDEKTSV4RRFFQ69G5FA{last}").parse().unwrap(),
         epoch,
+        mark: None,
     }
 }
 

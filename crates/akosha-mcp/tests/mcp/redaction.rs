@@ -79,6 +79,7 @@ async fn what_is_pushed_has_none_either_and_they_are_counted() {
     let writer = Writer {
         id: laptop.writer_id().clone(),
         epoch: 0,
+        mark: None,
     };
     let pushed = envelope::wrap(&changes[0], &writer);
 

@@ -1,7 +1,7 @@
 //! Ids that others claim, and what a target cannot promise.
 
 use akosha_core::WriterId;
-use akosha_store::{Claim, Target};
+use akosha_store::{Claim, PushMark, Target};
 
 use crate::support::{START, store, system, time};
 
@@ -62,7 +62,9 @@ fn a_system_has_one_writer_until_another_outbids_it() {
     let there = system("there");
     let claim = |who: char, epoch| {
         let writer = writer(who);
-        store.claim_system(&there, Some((&writer, epoch))).unwrap()
+        store
+            .claim_system(&there, Some((&writer, epoch)), None)
+            .unwrap()
     };
     assert_eq!(claim('1', 0), Claim::Granted);
     assert_eq!(claim('1', 0), Claim::Granted);
@@ -72,7 +74,10 @@ fn a_system_has_one_writer_until_another_outbids_it() {
     // A copy of a home that took the id over is told as well.
     assert_eq!(claim('2', 0), Claim::Taken { epoch: 1 });
     // Who does not say who it is cannot be told apart.
-    assert_eq!(store.claim_system(&there, None).unwrap(), Claim::Granted);
+    assert_eq!(
+        store.claim_system(&there, None, None).unwrap(),
+        Claim::Granted
+    );
 }
 
 #[test]
@@ -81,15 +86,67 @@ fn what_this_node_writes_itself_nobody_else_does() {
     let claim = |name: &str| {
         let writer = writer('1');
         store
-            .claim_system(&system(name), Some((&writer, 9)))
+            .claim_system(&system(name), Some((&writer, 9)), None)
             .unwrap()
     };
     assert_eq!(claim("here"), Claim::Own);
     assert_eq!(
-        store.claim_system(&system("here"), None).unwrap(),
+        store.claim_system(&system("here"), None, None).unwrap(),
         Claim::Own
     );
     assert_eq!(claim("former"), Claim::Granted);
     store.remember_as("former", "a", "under an id that this node had before");
     assert_eq!(claim("former"), Claim::Own);
+}
+
+#[test]
+fn a_copy_of_a_home_is_told_by_its_pushes() {
+    let (node, home) = (store(), store());
+    let (target, laptop) = (Target::new("http", "http://node/mcp"), system("laptop"));
+    let writer = home.writer_id().clone();
+    let push = |epoch| {
+        let mark = home.mark_push(&target, &laptop).unwrap();
+        let claim = node.claim_system(&laptop, Some((&writer, epoch)), Some(&mark));
+        (mark, claim.unwrap())
+    };
+    let answered = || home.answered_push(&target, &laptop).unwrap();
+    // A push whose answer was lost is repeated as the same one.
+    let (first, claim) = push(0);
+    assert_eq!(claim, Claim::Granted);
+    assert_eq!(push(0), (first.clone(), Claim::Granted));
+    answered();
+    let (second, claim) = push(0);
+    assert_eq!(claim, Claim::Granted);
+    assert_eq!(second.after, std::slice::from_ref(&first.id));
+    answered();
+    // Another target, and another system, have marks of their own.
+    let elsewhere = Target::new("http", "http://elsewhere/mcp");
+    assert_eq!(home.mark_push(&elsewhere, &laptop).unwrap().after, []);
+    assert_eq!(home.mark_push(&target, &system("other")).unwrap().after, []);
+
+    // A copy that was made after the first push goes on from there.
+    let copy = PushMark {
+        id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+        after: vec![first.id.clone()],
+    };
+    let by_copy = |epoch| {
+        let writer = Some((&writer, epoch));
+        node.claim_system(&laptop, writer, Some(&copy)).unwrap()
+    };
+    assert_eq!(by_copy(0), Claim::Copied { epoch: 0 });
+    // Where a person lets it have the system, it is the home that is told.
+    assert_eq!(by_copy(1), Claim::Granted);
+    assert_eq!(push(0).1, Claim::Taken { epoch: 1 });
+    assert_eq!(push(1).1, Claim::Copied { epoch: 1 });
+    assert_eq!(push(2).1, Claim::Granted);
+    answered();
+    // No more than four before it are told.
+    for _ in 0..9 {
+        assert_eq!(push(2).1, Claim::Granted);
+        answered();
+    }
+    assert_eq!(push(2).0.after.len(), 4);
+    // A program that marks nothing is not refused for it.
+    let unmarked = node.claim_system(&laptop, Some((&writer, 2)), None);
+    assert_eq!(unmarked.unwrap(), Claim::Granted);
 }
