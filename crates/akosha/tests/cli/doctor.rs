@@ -30,7 +30,7 @@ fn a_machine_in_order_is_healthy() {
         "home",
         "schema",
         "keys",
-        "credentials",
+        "access",
         "clock",
         "conditional writes",
         "queue",
