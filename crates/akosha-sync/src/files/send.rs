@@ -24,9 +24,6 @@ use crate::{ContentHash, SyncError};
 /// Bytes of pieces that are on their way at once, before compression.
 const IN_FLIGHT: usize = 12 << 20;
 
-/// Most pieces that are on their way at once.
-const MOST_IN_FLIGHT: usize = 8;
-
 /// The objects of pieces that a vault has.
 #[derive(Debug, Default)]
 pub(crate) struct StoredPieces {
@@ -142,7 +139,7 @@ impl<'a> Sender<'a> {
             let (path, sizes, coding) = (part.path.clone(), self.sizes, self.coding.clone());
             move || read(&path, sizes, &coding, &sender)
         });
-        let at_once = (IN_FLIGHT / self.sizes.most()).clamp(1, MOST_IN_FLIGHT);
+        let at_once = (IN_FLIGHT / self.sizes.most()).clamp(1, self.vault.objects_in_flight());
         let chunks = self.bring_all(receiver, at_once).await?;
         let whole = reading
             .await

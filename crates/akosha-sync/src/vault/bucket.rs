@@ -15,7 +15,7 @@ use std::sync::Arc;
 use object_store::multipart::MultipartStore;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
-use super::provider::Provider;
+use super::provider::{Conditions, Provider};
 use super::{VaultError, VaultOptions};
 
 pub(super) use endpoint::Endpoint;
@@ -45,6 +45,12 @@ impl Bucket {
     /// Returns the store.
     pub(super) fn object_store(&self) -> Arc<dyn ObjectStore> {
         Arc::<dyn BucketStore>::clone(&self.store)
+    }
+
+    /// Returns what is known of conditional writes before the first one.
+    pub(super) fn conditions(&self) -> Conditions {
+        let Endpoint { host, port, .. } = &self.endpoint;
+        self.provider.conditions_at(host, *port)
     }
 
     /// Returns the URL of the bucket.

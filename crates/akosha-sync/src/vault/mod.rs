@@ -58,6 +58,9 @@ use provider::Conditions;
 
 use crate::retry::Policy;
 
+/// Objects that are written into a folder at once, at most.
+const OBJECTS_INTO_FOLDER: usize = 8;
+
 /// A vault. Clones share it. Opening contacts nothing and creates nothing.
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -155,10 +158,11 @@ impl Vault {
         })?;
         let backend = Backend::open(options)?;
         let conditional = match &backend {
-            Backend::Bucket(bucket) if bucket.provider.conditions == Conditions::Probed => {
-                Conditional::unknown()
-            }
-            _ => Conditional::honoured(),
+            Backend::Bucket(bucket) => match bucket.conditions() {
+                Conditions::Honoured => Conditional::honoured(),
+                Conditions::Probed => Conditional::unknown(),
+            },
+            Backend::Folder(_) => Conditional::honoured(),
         };
         Ok(Self {
             inner: Arc::new(Inner {
@@ -205,6 +209,14 @@ impl Vault {
             Support::Unknown if are_honoured => self.inner.conditional.found(true),
             Support::Unknown => self.fall_back("was found to have no conditional writes"),
             Support::Honoured | Support::Missing => {}
+        }
+    }
+
+    /// Returns how many objects may be on their way at once.
+    pub(crate) fn objects_in_flight(&self) -> usize {
+        match &self.inner.backend {
+            Backend::Bucket(bucket) => bucket.provider.objects_in_flight,
+            Backend::Folder(_) => OBJECTS_INTO_FOLDER,
         }
     }
 

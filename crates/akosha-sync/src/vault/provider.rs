@@ -53,7 +53,7 @@ pub(super) struct Provider {
     /// How its endpoint is recognised.
     hosts: &'static [Host],
     pub(super) region: Region,
-    pub(super) conditions: Conditions,
+    conditions: Conditions,
     /// Fewest bytes of a part that is not the last one.
     min_part: u64,
     /// Most bytes of a part.
@@ -62,6 +62,8 @@ pub(super) struct Provider {
     max_parts: u64,
     /// Parts of one object that are on their way at once; each costs its size in memory.
     pub(super) parts_in_flight: usize,
+    /// Objects that hold pieces of files that are on their way at once, at most.
+    pub(super) objects_in_flight: usize,
     /// Whether requests may carry the checksum header that the environment asks for
     /// (`AWS_CHECKSUM_ALGORITHM`).
     pub(super) takes_checksums: bool,
@@ -101,6 +103,7 @@ const S3: Provider = Provider {
     max_part: 5 << 30,
     max_parts: 10_000,
     parts_in_flight: 3,
+    objects_in_flight: 8,
     takes_checksums: true,
     aborts_parts: true,
 };
@@ -129,6 +132,7 @@ pub(super) static PROVIDERS: [Provider; 9] = [
         hosts: &[Host::EndsWith(".r2.cloudflarestorage.com")],
         // More at once are throttled.
         parts_in_flight: 2,
+        objects_in_flight: 3,
         takes_checksums: false,
         ..S3
     },
@@ -161,12 +165,14 @@ pub(super) static PROVIDERS: [Provider; 9] = [
     Provider {
         name: "Google Cloud Storage",
         protocol: Protocol::Gcs,
+        hosts: &[Host::EndsWith(".googleapis.com")],
         conditions: Conditions::Honoured,
         ..S3
     },
     Provider {
         name: "Azure Blob Storage",
         protocol: Protocol::Azure,
+        hosts: &[Host::Label("blob")],
         conditions: Conditions::Honoured,
         min_part: 1,
         max_part: 4000 * MIB,
@@ -184,6 +190,16 @@ impl Provider {
             .find(|row| row.hosts.iter().any(|sign| sign.matches(host, port)))
             .or_else(|| of_protocol().next_back())
             .unwrap_or(&PROVIDERS[0])
+    }
+
+    /// Returns what is known of the conditional writes of an endpoint: what only speaks the
+    /// provider's protocol, such as an emulator, is probed.
+    pub(super) fn conditions_at(&self, host: &str, port: u16) -> Conditions {
+        if self.hosts.iter().any(|sign| sign.matches(host, port)) {
+            self.conditions
+        } else {
+            Conditions::Probed
+        }
     }
 
     /// Returns the region that a host names, where it is one of those that do.
@@ -235,6 +251,38 @@ mod tests {
         }
         assert_eq!(of(Protocol::Gcs, "127.0.0.1", 9000), "Google Cloud Storage");
         assert_eq!(of(Protocol::Azure, "localhost", 3900), "Azure Blob Storage");
+    }
+
+    #[test]
+    fn only_the_providers_own_service_is_trusted_unseen() {
+        for (protocol, host, conditions) in [
+            (
+                Protocol::S3,
+                "s3.eu-west-1.amazonaws.com",
+                Conditions::Honoured,
+            ),
+            (
+                Protocol::S3,
+                "abc.r2.cloudflarestorage.com",
+                Conditions::Probed,
+            ),
+            (Protocol::S3, "s3.example.org", Conditions::Probed),
+            (
+                Protocol::Gcs,
+                "storage.googleapis.com",
+                Conditions::Honoured,
+            ),
+            (Protocol::Gcs, "127.0.0.1", Conditions::Probed),
+            (
+                Protocol::Azure,
+                "x.blob.core.windows.net",
+                Conditions::Honoured,
+            ),
+            (Protocol::Azure, "127.0.0.1", Conditions::Probed),
+        ] {
+            let provider = Provider::of(protocol, host, 443);
+            assert_eq!(provider.conditions_at(host, 443), conditions, "{host}");
+        }
     }
 
     #[test]
@@ -303,7 +351,10 @@ mod tests {
                 conditions.to_owned(),
                 format!("{least} to {parts}"),
                 provider.max_parts.to_string(),
-                provider.parts_in_flight.to_string(),
+                format!(
+                    "{}, {}",
+                    provider.parts_in_flight, provider.objects_in_flight
+                ),
                 if provider.protocol == Protocol::S3 {
                     region
                 } else {
