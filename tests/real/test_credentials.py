@@ -1,29 +1,7 @@
 """Where the credentials of a bucket come from, and what is said where there are none."""
 
-import itertools
 import json
 import time
-
-import pytest
-from servers import Moto
-
-numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def moto():
-    """An S3 server in a process of its own."""
-    server = Moto()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def bucket(moto):
-    """The name of an empty bucket."""
-    name = f"bucket-{next(numbers)}"
-    moto.create(name)
-    return name
 
 
 def profile(machine, moto):

@@ -214,7 +214,10 @@ impl SyncMethod for CloudSync {
     async fn is_available(&self) -> Availability {
         match self.vault() {
             Ok(vault) => vault.availability().await,
-            Err(error) => Availability::Unavailable(error.to_string()),
+            Err(error) => Availability::Unavailable(match error.hint() {
+                Some(hint) => format!("{error}; {hint}"),
+                None => error.to_string(),
+            }),
         }
     }
 

@@ -1,7 +1,9 @@
 //! Rules that concern more than one setting, checked once all layers are read.
 
 use super::loader::Loader;
-use super::{Config, ConfigError, ConfigSource, Encryption, ForceMethod, alias, check as text};
+use super::{
+    CloudLocation, Config, ConfigError, ConfigSource, Encryption, ForceMethod, alias, check as text,
+};
 use crate::error::quote;
 
 /// What to do about an address that would carry secrets in the clear.
@@ -124,6 +126,17 @@ fn tiers(loader: &mut Loader<'_>) {
 
 fn key_pair(loader: &mut Loader<'_>) {
     let config = &loader.config;
+    let has_keys = config.cloud_access_key.is_some() && config.cloud_secret_key.is_some();
+    if has_keys && matches!(config.cloud_location(), Some(CloudLocation::Gcs { .. })) {
+        loader.refuse(
+            "cloud_access_key",
+            "is no credential of `gs://`, which takes a service account",
+            "remove both keys and name the account's file by `GOOGLE_APPLICATION_CREDENTIALS`; \
+             HMAC keys work with `cloud_bucket = \"s3://...\"` and `cloud_endpoint = \
+             \"https://storage.googleapis.com\"`",
+        );
+        return;
+    }
     let (set, unset) = match (&config.cloud_access_key, &config.cloud_secret_key) {
         (Some(_), None) => ("cloud_access_key", "cloud_secret_key"),
         (None, Some(_)) => ("cloud_secret_key", "cloud_access_key"),

@@ -387,6 +387,26 @@ fn a_folder_that_is_given_as_a_path_is_suggested_as_a_url() {
 }
 
 #[test]
+fn keys_of_s3_are_refused_for_google() {
+    let keys_too = "cloud_access_key = \"a\"\ncloud_secret_key = \"b\"";
+    let loaded = load(&format!("cloud_bucket = \"gs://abc\"\n{keys_too}"));
+    assert_eq!(keys(&loaded), ["cloud_access_key"]);
+    assert!(
+        loaded.errors[0]
+            .hint
+            .contains("GOOGLE_APPLICATION_CREDENTIALS")
+    );
+    assert!(loaded.writes_allowed());
+    for bucket in ["az://abc", "s3://abc"] {
+        assert!(
+            load(&format!("cloud_bucket = \"{bucket}\"\n{keys_too}"))
+                .errors
+                .is_empty()
+        );
+    }
+}
+
+#[test]
 fn a_bucket_without_credentials_is_warned_of() {
     let warning = |text: &str, variables: &[(&str, &str)]| {
         let loaded = load_in(text, &environment(variables));
