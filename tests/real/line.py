@@ -1,7 +1,9 @@
-"""A line before a server that freezes where a test wants it to. Standard library alone."""
+"""A line before a server that is slow, or freezes where a test wants it to. Standard library
+alone."""
 
 import socket
 import threading
+import time
 
 
 class Line:
@@ -10,6 +12,8 @@ class Line:
     def __init__(self, port):
         self.target = port
         self.word = None
+        # Seconds that 64 KiB to the server take.
+        self.pause = 0.0
         self.frozen = threading.Event()
         self.thawed = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -43,6 +47,8 @@ class Line:
                 if watched and self.word and self.word in data:
                     self.frozen.set()
                     self.thawed.wait()
+                if watched and self.pause:
+                    time.sleep(self.pause * len(data) / (1 << 16))
                 sink.sendall(data)
         except OSError:
             pass

@@ -317,4 +317,47 @@ mod tests {
             }
         ));
     }
+
+    /// An error whose cause is another one.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Caused {
+        text: String,
+        source: Text,
+    }
+
+    fn caused(text: &str, answer: &str) -> VaultError {
+        let error = object_store::Error::Generic {
+            store: "GCS",
+            source: Box::new(Caused {
+                text: text.to_owned(),
+                source: Text(answer.to_owned()),
+            }),
+        };
+        let attempt = Attempt {
+            operation: "read",
+            key: "head.json",
+            bucket: Some("memories"),
+        };
+        classify(&error, attempt)
+    }
+
+    #[test]
+    fn credentials_are_told_from_the_service() {
+        let token = "Error performing token request: Error performing POST";
+        let refused = "Server returned non-2xx status code: 400 Bad Request: invalid_grant S3CRET";
+        let error = caused(token, refused);
+        assert_eq!(error.kind(), ErrorKind::Auth);
+        assert!(!error.to_string().contains("S3CRET"), "{error}");
+        let busy = "Server returned non-2xx status code: 503 Service Unavailable: ";
+        assert_eq!(caused(token, busy).kind(), ErrorKind::Unavailable);
+
+        for host in MACHINE {
+            let error = caused(
+                &format!("Error performing GET http://{host}/token"),
+                "no route",
+            );
+            assert!(error.to_string().contains("no credentials"), "{error}");
+        }
+    }
 }
