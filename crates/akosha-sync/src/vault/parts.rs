@@ -139,10 +139,15 @@ impl Vault {
         };
         // Those of others expire by themselves.
         let is_kept = bucket.provider.aborts_parts;
-        if is_kept {
-            journal.begun(&object).await?;
-        }
-        let sent = self.send_parts(bucket, &object, file, part_size).await;
+        let noted = if is_kept {
+            journal.begun(&object).await
+        } else {
+            Ok(())
+        };
+        let sent = match noted {
+            Ok(()) => self.send_parts(bucket, &object, file, part_size).await,
+            Err(error) => Err(error),
+        };
         let done = match sent {
             Ok(parts) => {
                 let completed = bucket.store.complete_multipart(&path, &object.id, parts);
