@@ -29,6 +29,10 @@ doc:
 test-real:
     bash tests/real/run
 
+# Fuzzes the readers of manifests, segments, pieces and configuration; `just fuzz 600 segment`.
+fuzz *args:
+    bash fuzz/run {{args}}
+
 # The whole loop on a temporary folder vault.
 demo:
     cargo run --release -- demo

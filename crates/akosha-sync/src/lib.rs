@@ -15,6 +15,8 @@ pub mod envelope;
 mod epoch;
 mod error;
 pub mod files;
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
 mod http;
 mod hybrid;
 mod lease;

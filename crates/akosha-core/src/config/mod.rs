@@ -12,6 +12,8 @@ mod environment;
 mod error;
 mod field;
 mod file;
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
 mod kind;
 mod load;
 mod loader;

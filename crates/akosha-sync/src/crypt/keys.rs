@@ -38,7 +38,7 @@ impl VaultKeys {
         Ok(keys)
     }
 
-    #[cfg(test)]
+    #[cfg(any(fuzzing, test))]
     pub(crate) fn new(
         ring: KeyRing,
         encrypts: bool,

@@ -15,6 +15,8 @@
 
 mod error;
 mod file;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzz;
 mod key;
 mod keyring;
 mod keys;

@@ -105,7 +105,7 @@ fn pack(piece: Vec<u8>, format: Option<CompressionFormat>) -> io::Result<Vec<u8>
 }
 
 /// Unpacks a piece to the size that is expected.
-fn unpack(object: &[u8], entry: &ChunkEntry) -> Result<Vec<u8>, String> {
+pub(super) fn unpack(object: &[u8], entry: &ChunkEntry) -> Result<Vec<u8>, String> {
     let unpacked = match entry.compression {
         None => Ok(object.to_vec()),
         Some(CompressionFormat::Zstd) => {

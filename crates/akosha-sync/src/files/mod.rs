@@ -16,6 +16,8 @@ mod coding;
 mod error;
 mod fetch;
 mod find;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzz;
 mod pushed;
 mod send;
 mod snapshot;

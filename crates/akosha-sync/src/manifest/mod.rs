@@ -10,6 +10,8 @@ mod document;
 mod draft;
 mod encryption;
 mod error;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzz;
 mod json;
 mod read;
 

@@ -493,6 +493,30 @@ fn what_stands_for_others_names_each_once_and_not_itself() {
     }
 }
 
+#[test]
+fn seeds_are_read_as_ever() {
+    let mut lists_no_files = draft();
+    lists_no_files.files.clear();
+    lists_no_files.files_from = Some(upload());
+    lists_no_files.parent = Some(upload());
+    let mut snapshot = draft();
+    snapshot.kind = UploadKind::Snapshot;
+    snapshot.name = Some("before the move".into());
+    snapshot.files[0].chunks[1].compression = Some(CompressionFormat::Lz4);
+    let mut sealed = draft();
+    for chunk in &mut sealed.files[0].chunks {
+        chunk.stored_bytes += crate::crypt::OVERHEAD;
+    }
+    let made = [
+        ("good-files", draft(), plain()),
+        ("good-memories", lists_no_files, plain()),
+        ("good-snapshot", snapshot, plain()),
+        ("good-sealed", sealed, crate::crypt::fuzz::keys(true)),
+    ]
+    .map(|(name, draft, keys)| (name, draft.seal(&keys).unwrap().bytes.to_vec()));
+    crate::fuzz::seeds::check("manifest", &made, fuzz::manifest);
+}
+
 proptest! {
     #[test]
     fn random_bytes_never_verify(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
@@ -502,6 +526,54 @@ proptest! {
     #[test]
     fn random_json_never_panics(text in "[\\[\\]{}\":,0-9a-e.+\\-\\\\ ]{0,120}") {
         prop_assert!(verify(text.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn any_files_come_back_plain_and_sealed(
+        names in proptest::collection::hash_set("[A-Za-z0-9_-]{1,60}(\\.[a-z]{1,8})?", 0..6),
+        pieces in proptest::collection::vec((1..1_000_000_u64, 0..4_u8), 0..6),
+        compression in 0..4_u8,
+        encrypts: bool,
+    ) {
+        let keys = if encrypts { crate::crypt::fuzz::keys(true) } else { plain() };
+        let overhead = if encrypts { crate::crypt::OVERHEAD } else { 0 };
+        let formats = [
+            None,
+            Some(CompressionFormat::Zstd),
+            Some(CompressionFormat::Gzip),
+            Some(CompressionFormat::Lz4),
+        ];
+        let chunks: Vec<ChunkEntry> = pieces
+            .iter()
+            .map(|(size_bytes, format)| ChunkEntry {
+                sha256: ContentHash::of(&size_bytes.to_le_bytes()),
+                size_bytes: *size_bytes,
+                stored_bytes: size_bytes + overhead,
+                compression: formats[usize::from(*format)],
+            })
+            .collect();
+        let mut draft = draft();
+        draft.compression = formats[usize::from(compression)];
+        draft.files = names
+            .into_iter()
+            .map(|name| FileEntry {
+                sha256: ContentHash::of(name.as_bytes()),
+                name,
+                size_bytes: chunks.iter().map(|chunk| chunk.size_bytes).sum(),
+                compression: draft.compression,
+                chunks: chunks.clone(),
+            })
+            .collect();
+        let bytes = draft.seal(&keys).unwrap().bytes;
+        let (system_id, upload_id) = (system(), upload());
+        let against = Verification {
+            system_id: &system_id,
+            upload_id: &upload_id,
+            now: now(),
+            keys: &keys,
+        };
+        let manifest = UnverifiedManifest::parse(&bytes).unwrap().verify(&against).unwrap();
+        prop_assert_eq!(manifest.files(), &draft.files[..]);
     }
 
     #[test]

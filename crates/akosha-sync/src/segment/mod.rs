@@ -6,6 +6,8 @@
 
 mod error;
 mod footer;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzz;
 mod pages;
 mod read;
 mod row;

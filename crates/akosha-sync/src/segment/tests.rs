@@ -475,6 +475,29 @@ fn any_change() -> impl Strategy<Value = Change> {
         })
 }
 
+#[test]
+fn seeds_are_read_as_ever() {
+    let with_vector = Change {
+        embedding: Some(vector(0.5)),
+        embedding_model: Some("all-MiniLM-L6-v2".into()),
+        ..change(2, "with a vector")
+    };
+    let made = [
+        ("good-text", vec![change(1, "plain")]),
+        ("good-vector", vec![with_vector]),
+        (
+            "good-deletions",
+            vec![deleted(3, Op::Forget), deleted(7, Op::Erase)],
+        ),
+    ]
+    .map(|(name, changes)| {
+        let (file, entry) = written(&changes);
+        let rows = (entry.rows as u16).to_be_bytes();
+        (name, [rows.to_vec(), bytes_of(&file)].concat())
+    });
+    crate::fuzz::seeds::check("segment", &made, fuzz::segment);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
