@@ -488,7 +488,7 @@ fn a_head_of_a_newer_format_stays() {
         .replace("\"1.0\"", "\"2.0\"");
     fs::write(&path, &newer).unwrap();
     for arguments in [["vault", "repair"], ["vault", "gc"]] {
-        let refused = home.json(&arguments, 2);
+        let refused = home.json(&arguments, 1);
         let message = refused["error"]["message"].as_str().unwrap();
         assert!(message.contains("2.0"), "{refused}");
     }

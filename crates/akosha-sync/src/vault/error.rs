@@ -105,12 +105,12 @@ impl VaultError {
     /// Returns what the caller has to do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config { .. } | Self::Refused { .. } | Self::Newer { .. } => ErrorKind::Config,
+            Self::Config { .. } | Self::Refused { .. } => ErrorKind::Config,
             Self::NotFound { .. } | Self::NoBucket { .. } => ErrorKind::NotFound,
             Self::Auth { .. } => ErrorKind::Auth,
             Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Storage { .. } => ErrorKind::Storage,
-            Self::TooLarge { .. } | Self::Damaged { .. } => ErrorKind::Data,
+            Self::TooLarge { .. } | Self::Damaged { .. } | Self::Newer { .. } => ErrorKind::Data,
         }
     }
 
