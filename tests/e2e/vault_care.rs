@@ -40,6 +40,11 @@ fn make_uploads(home: &Home, from: usize, count: usize) {
     }
 }
 
+fn uploads_of(vault: &Vault) -> Vec<PathBuf> {
+    let uploads = vault.uploads("laptop").into_iter();
+    uploads.map(|upload| upload.path).collect()
+}
+
 fn stands_for_others(upload: &Upload) -> bool {
     upload.manifest["replaces"].is_array()
 }
@@ -356,13 +361,14 @@ fn a_repair_leaves_alone_what_others_wrote() {
     let aside = home.beside("keys.json");
     fs::rename(&keys, &aside).unwrap();
     home.ok(&["key", "create"]);
-    let paths = || -> Vec<_> {
-        let uploads = vault.uploads("laptop").into_iter();
-        uploads.map(|upload| upload.path).collect()
-    };
-    let before = paths();
-    home.json(&["vault", "repair"], 3);
-    assert_eq!(paths(), before);
+    let before: Vec<PathBuf> = uploads_of(&vault);
+    // Nobody else may have what those hold: it goes out again, under the key that is here.
+    let repaired = home.json(&["vault", "repair"], 3);
+    assert_eq!(repaired["repaired"]["memories_resent"], 8, "{repaired}");
+    let after = uploads_of(&vault);
+    assert!(before.iter().all(|path| after.contains(path)));
+    let again = home.json(&["vault", "repair"], 3);
+    assert_eq!(again["repaired"]["memories_resent"], 0, "{again}");
 }
 
 #[test]
@@ -493,4 +499,43 @@ fn a_head_of_a_newer_format_stays() {
         assert!(message.contains("2.0"), "{refused}");
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+}
+
+#[test]
+fn a_merged_upload_that_is_lost_again_takes_nothing_with_it() {
+    let vault = Vault::new();
+    let home = Home::new("laptop").with_folder(vault.root());
+    make_uploads(&home, 0, 3);
+    let collect = ["vault", "gc", "--grace-hours", "0", "--merge-from", "2"];
+    home.ok(&["vault", "gc", "--merge-from", "2"]);
+    let merged = vault.uploads("laptop").into_iter().find(stands_for_others);
+    let merged = merged.unwrap();
+    let key = merged.segments()[0]["path"].as_str().unwrap().to_owned();
+    fs::remove_file(vault.root().join(key)).unwrap();
+    // So that it cannot be made again as it was.
+    home.ok(&["forget", "m0", "--erase"]);
+    home.ok(&["sync"]);
+    home.ok(&["vault", "repair"]);
+    for _ in 0..4 {
+        home.ok(&collect);
+    }
+    home.ok(&["vault", "verify", "--deep"]);
+    let fresh = Home::new("fresh").with_folder(vault.root());
+    fresh.ok(&["pull"]);
+    assert_same("memories", &home.export(), &fresh.export());
+}
+
+#[test]
+fn a_home_without_files_repairs_any_damaged_manifest() {
+    for which in 0..3 {
+        let vault = Vault::new();
+        let home = Home::new("laptop").with_folder(vault.root());
+        make_uploads(&home, 0, 3);
+        fs::write(&vault.uploads("laptop")[which].path, "damaged").unwrap();
+        home.ok(&["vault", "repair"]);
+        home.ok(&["vault", "gc", "--grace-hours", "0", "--merge-from", "2"]);
+        let fresh = Home::new("fresh").with_folder(vault.root());
+        fresh.ok(&["pull"]);
+        assert_same("every revision, once", &home.rows(), &fresh.rows());
+    }
 }

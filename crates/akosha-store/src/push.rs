@@ -199,11 +199,14 @@ impl Store {
             forget_files(db, target, system_id)?;
             // The vault may lie at another address now. What came after it is not there.
             db.execute(
-                "UPDATE begun SET target = ?1 WHERE system_id = ?2 AND begun_at <= ?3",
+                "UPDATE begun SET target = ?1 WHERE system_id = ?2 AND begun_at <= ?3 \
+                 AND target <> '' AND target = \
+                 (SELECT target FROM begun WHERE system_id = ?2 AND upload_id = ?4)",
                 params![
                     target.as_str(),
                     system_id.as_str(),
-                    upload.at.timestamp_micros()
+                    upload.at.timestamp_micros(),
+                    upload.upload_id.as_str()
                 ],
             )?;
             let kept = is_whole.then_some(upload.at);
@@ -314,7 +317,8 @@ impl Store {
     ) -> Result<Vec<UploadId>, StoreError> {
         self.db().read(|db| {
             let mut statement = db.prepare_cached(
-                "SELECT upload_id FROM begun WHERE system_id = ?2 AND target = ?1 AND EXISTS \
+                "SELECT upload_id FROM begun WHERE system_id = ?2 AND target = ?1 \
+                 AND adopted = 0 AND EXISTS \
                  (SELECT 1 FROM uploads WHERE uploads.system_id = begun.system_id \
                  AND uploads.upload_id = begun.upload_id) ORDER BY upload_id",
             )?;

@@ -59,6 +59,9 @@ pub(crate) struct Upload {
     pub(crate) encryption: Option<KeyId>,
     pub(crate) segments: Vec<SegmentEntry>,
     pub(crate) replaces: Vec<Replaced>,
+    /// Whether it may hold more than those.
+    pub(crate) holds_more: bool,
+    pub(crate) lists_files: bool,
     /// Whether it brings memories alone, and nobody gave it a name.
     pub(crate) is_plain: bool,
 }
@@ -83,6 +86,8 @@ impl From<&Manifest> for Upload {
             encryption: manifest.encryption(),
             segments: manifest.segments().to_vec(),
             replaces: manifest.replaces().to_vec(),
+            holds_more: manifest.holds_more(),
+            lists_files: !manifest.files().is_empty(),
             is_plain: is_sync && manifest.files().is_empty(),
         }
     }
@@ -242,11 +247,11 @@ impl Survey {
         }
     }
 
-    /// Returns whether an upload is encrypted.
+    /// Returns whether an upload is encrypted, or may be: it cannot be read with what is here.
     pub(crate) fn has_sealed(&self) -> bool {
-        self.uploads
-            .values()
-            .any(|upload| upload.encryption.is_some())
+        let mut readable = self.uploads.values();
+        readable.any(|upload| upload.encryption.is_some())
+            || self.unreadable.iter().any(|found| !found.is_damaged)
     }
 
     /// Returns whether all segments of an upload are there, as far as a listing tells.
@@ -256,6 +261,13 @@ impl Survey {
             let key = entry.key(&self.system_id);
             self.fault_of(&key, &Named::Segment(*entry)).is_none()
         })
+    }
+
+    /// Returns the newest upload that lists files.
+    pub(crate) fn newest_with_files(&self) -> Option<&UploadId> {
+        let listing = self.uploads.iter().filter(|(_, upload)| upload.lists_files);
+        let newest = listing.max_by_key(|(_, upload)| upload.uploaded_at);
+        newest.map(|(upload_id, _)| upload_id)
     }
 
     /// Returns the uploads for which another one stands that is there.

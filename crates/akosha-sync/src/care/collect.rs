@@ -181,7 +181,9 @@ impl Care<'_> {
             let manifest = survey
                 .objects
                 .get(&VaultKey::manifest(&survey.system_id, id));
+            // What was sent again for broken ones need not hold what whole ones do.
             !upload.replaces.is_empty()
+                && !upload.holds_more
                 && survey.is_intact(upload)
                 && manifest.is_some_and(|manifest| is_old(manifest.last_modified))
         });

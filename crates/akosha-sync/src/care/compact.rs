@@ -11,7 +11,7 @@ use akosha_core::UploadId;
 use akosha_store::{Begun, Store};
 
 use super::Care;
-use super::replacement::{Purpose, Replacement};
+use super::replacement::{Files, Purpose, Replacement};
 use crate::cloud::{Publication, Segments, UPLOAD_ROWS};
 use crate::disk::on_disk;
 use crate::manifest::{MAX_REPLACED, Replaced};
@@ -54,13 +54,19 @@ impl Care<'_> {
             };
             done.extend(run.uploads.iter().map(|(id, _)| (*id).clone()));
             let replacement = Replacement::begin(self.publication, at).await?;
-            merged += self.merge(&run, replacement).await?;
+            let files = survey.newest_with_files().cloned();
+            merged += self.merge(&run, files, replacement).await?;
         }
         Ok(merged)
     }
 
     /// Writes one upload in place of a run. Returns how many were merged.
-    async fn merge(&self, run: &Run<'_>, replacement: Replacement<'_>) -> Result<u64, SyncError> {
+    async fn merge(
+        &self,
+        run: &Run<'_>,
+        files_from: Option<UploadId>,
+        replacement: Replacement<'_>,
+    ) -> Result<u64, SyncError> {
         let Publication {
             store,
             keys,
@@ -83,13 +89,9 @@ impl Care<'_> {
             replacement.abandon().await?;
             return Ok(0);
         }
+        let stands_for = (run.replaced(), Files::From(files_from));
         let upload_id = replacement
-            .publish(
-                entries,
-                (run.replaced(), Vec::new()),
-                Purpose::Compaction,
-                &mut report,
-            )
+            .publish(entries, stands_for, Purpose::Compaction, &mut report)
             .await?;
         let count = run.uploads.len() as u64;
         tracing::info!(%upload_id, count, "stands for small uploads");

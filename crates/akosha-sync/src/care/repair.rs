@@ -14,10 +14,10 @@ use akosha_store::{Begun, PushState, Store};
 use serde::Serialize;
 
 use super::Care;
-use super::replacement::{Purpose, Replacement};
+use super::replacement::{Files, Purpose, Replacement};
 use crate::cloud::{Publication, Segments, UPLOAD_ROWS, UPLOAD_SEGMENTS};
 use crate::disk::on_disk;
-use crate::manifest::{FileEntry, MAX_REPLACED, Replaced, SegmentEntry};
+use crate::manifest::{MAX_REPLACED, Replaced, SegmentEntry};
 use crate::survey::{Named, Survey, Unreadable, Upload};
 use crate::vault::{CurrentHead, VaultKey};
 use crate::verify::Problem;
@@ -67,10 +67,10 @@ impl Care<'_> {
         }
         let mut broken = self.mend(&survey, report).await?;
         broken.add_lost(self, &survey).await?;
-        if broken.is_unknown {
-            return Ok(());
-        }
-        let files = self.look_at_files(&broken, report).await?;
+        let files = match self.look_at_files(&broken, report).await? {
+            listed if listed.is_empty() => Files::From(survey.newest_with_files().cloned()),
+            listed => Files::Listed(listed),
+        };
         self.replace(&survey, (broken, files), at, report).await
     }
 
@@ -84,6 +84,7 @@ impl Care<'_> {
             .map(|found| found.upload_id.clone());
         let begun = self.begun(all.chain(unreadable)).await?;
         let mut broken = Broken::default();
+        let mut whole = HashSet::new();
         for Unreadable {
             upload_id,
             fault,
@@ -97,7 +98,7 @@ impl Care<'_> {
                 broken.uploads.push(replaced(upload_id, known));
                 broken.there.push(upload_id.clone());
             } else {
-                broken.is_unknown = true;
+                // What it holds counts as not there; it stays for whoever has the key.
                 report.leave(survey, upload_id, fault);
             }
         }
@@ -105,25 +106,25 @@ impl Care<'_> {
             let Some(known) = begun.get(upload_id) else {
                 continue;
             };
-            if !upload.is_plain && !survey.is_intact(upload) {
-                report.leave(
-                    survey,
-                    upload_id,
-                    "it is more than memories, and stays as it is",
-                );
-                continue;
-            }
             if self.mend_upload(survey, upload, report).await? {
                 let ranges = upload.segments.iter();
                 broken
                     .covered
                     .extend(ranges.map(|entry| (entry.min_seq, entry.max_seq)));
-            } else {
+                whole.insert(upload_id);
+            } else if upload.is_plain {
                 broken.uploads.extend(upload.replaces.iter().cloned());
                 broken.uploads.push(replaced(upload_id, known));
                 broken.there.push(upload_id.clone());
+            } else {
+                let why = "it is more than memories, and stays as it is";
+                report.leave(survey, upload_id, why);
             }
         }
+        // What is there and whole needs nobody to stand for it.
+        broken
+            .uploads
+            .retain(|replaced| !whole.contains(&replaced.upload_id));
         Ok(broken)
     }
 
@@ -169,7 +170,7 @@ impl Care<'_> {
     async fn replace(
         &self,
         survey: &Survey,
-        (broken, files): (Broken, Vec<FileEntry>),
+        (broken, files): (Broken, Files),
         at: (PushState, CurrentHead),
         report: &mut RepairReport,
     ) -> Result<(), SyncError> {
@@ -213,7 +214,8 @@ impl Care<'_> {
             let stands_for = if is_last {
                 (broken.uploads.clone(), files.clone())
             } else {
-                Default::default()
+                let files_from = survey.newest_with_files().cloned();
+                (Vec::new(), Files::From(files_from))
             };
             if entries.is_empty() && stands_for.0.is_empty() {
                 break;
@@ -230,11 +232,11 @@ impl Care<'_> {
             report.bytes_transferred += sent.bytes_transferred;
             if is_last {
                 report.uploads_replaced += broken.uploads.len() as u64;
-            } else {
-                at = self.publication.settled().await?;
+                return self.take_back(broken.there).await;
             }
+            at = self.publication.settled().await?;
         }
-        self.take_back(broken.there).await
+        Ok(())
     }
 
     /// Removes uploads that are broken, and for which another one stands now.
@@ -284,8 +286,6 @@ struct Broken {
     uploads: Vec<Replaced>,
     /// Of them, those whose manifests are there.
     there: Vec<UploadId>,
-    /// Whether others cannot be read with the keys that are here: what they hold is not known.
-    is_unknown: bool,
     /// The changes that whole uploads hold, from and to.
     covered: Vec<(i64, i64)>,
 }

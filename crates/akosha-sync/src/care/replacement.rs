@@ -4,7 +4,6 @@ use akosha_core::UploadId;
 use akosha_store::{PushIntent, PushState, Trigger};
 
 use crate::cloud::Publication;
-use crate::files;
 use crate::manifest::{FileEntry, Replaced, SegmentEntry};
 use crate::vault::CurrentHead;
 use crate::{MethodReport, SyncError};
@@ -26,6 +25,15 @@ impl Purpose {
             Self::Repair => "repair",
         }
     }
+}
+
+/// How it tells which files the system has.
+#[derive(Debug, Clone)]
+pub(super) enum Files {
+    /// By the upload that lists them, where there is one.
+    From(Option<UploadId>),
+    /// By listing them.
+    Listed(Vec<FileEntry>),
 }
 
 /// An upload that was begun and will hold what others hold, or held.
@@ -57,7 +65,7 @@ impl<'a> Replacement<'a> {
     pub(super) async fn publish(
         self,
         segments: Vec<SegmentEntry>,
-        (replaces, files): (Vec<Replaced>, Vec<FileEntry>),
+        (replaces, files): (Vec<Replaced>, Files),
         purpose: Purpose,
         report: &mut MethodReport,
     ) -> Result<UploadId, SyncError> {
@@ -71,11 +79,12 @@ impl<'a> Replacement<'a> {
         draft.holds_more = purpose == Purpose::Repair;
         draft.segments = segments;
         draft.replaces = replaces;
-        if files.is_empty() {
-            draft.files_from = self::files_from(publication).await?;
-        } else {
-            draft.compression = files.iter().find_map(|file| file.compression);
-            draft.files = files;
+        match files {
+            Files::From(upload_id) => draft.files_from = upload_id,
+            Files::Listed(files) => {
+                draft.compression = files.iter().find_map(|file| file.compression);
+                draft.files = files;
+            }
         }
         publication.create(&draft, &intent, report).await?;
         publication.publish(&intent, Some(current), report).await?;
@@ -86,23 +95,4 @@ impl<'a> Replacement<'a> {
     pub(super) async fn abandon(self) -> Result<(), SyncError> {
         self.publication.abandon().await
     }
-}
-
-/// Returns the upload that lists the files of the system: as this home pushed it, or, in a system
-/// that was taken over, as the vault has it.
-async fn files_from(publication: Publication<'_>) -> Result<Option<UploadId>, SyncError> {
-    if let Some(upload_id) = publication.newest_with_files().await? {
-        return Ok(Some(upload_id));
-    }
-    let Publication {
-        store,
-        vault,
-        keys,
-        system_id,
-        ..
-    } = publication;
-    let now = store.sources().clock.now();
-    let keys = keys.for_own_uploads();
-    let found = files::find(vault, system_id, None, now, &keys).await?;
-    Ok(found.map(|manifest| manifest.upload_id().clone()))
 }

@@ -14,7 +14,7 @@ use crate::care::{Care, CollectOptions, CollectReport, DUE_AFTER, RepairReport};
 use crate::disk::on_disk;
 use crate::files::{self, FetchError, FetchedFile, FileError, FileVersion};
 use crate::manifest::Manifest;
-use crate::verify::{Check, VerifyReport};
+use crate::verify::{Check, Problem, VerifyReport};
 use crate::{CloudSync, Progress, SyncError};
 
 impl Syncer {
@@ -196,8 +196,11 @@ impl Syncer {
             let target = CloudSync::target(cloud.vault()?);
             let due = on_disk(claimed, move |store| store.take_care(&target, DUE_AFTER)).await?;
             if due {
-                self.collect_claimed(claimed, CollectOptions::default())
-                    .await?;
+                let options = CollectOptions::default();
+                let report = self.collect_claimed(claimed, options).await?;
+                for Problem { key, problem, .. } in report.problems {
+                    tracing::warn!(key, problem, "the vault was not cared for");
+                }
             }
             Ok::<(), SyncError>(())
         };
@@ -222,16 +225,16 @@ impl Syncer {
     }
 }
 
-/// Passes over a conflict over an id that this node had before: the id is another machine's now, and
-/// what it has there is its own to care for.
+/// Passes over what is wrong with an id that this node had before: mostly, it is another machine's
+/// now, and what it has there is its own to care for.
 fn unless_left(
     store: &Store,
     system_id: &SystemId,
     cared: Result<(), SyncError>,
 ) -> Result<(), SyncError> {
     match cared {
-        Err(SyncError::Conflict { message, .. }) if system_id != store.system_id() => {
-            tracing::info!(%system_id, message, "what another machine has now is left to it");
+        Err(error) if system_id != store.system_id() && !error.is_retryable() => {
+            tracing::warn!(%system_id, %error, "what lies under a former id is left as it is");
             Ok(())
         }
         cared => cared,
