@@ -9,8 +9,9 @@ pub(super) mod gcs;
 pub(super) mod s3;
 mod transport;
 
-use std::fmt;
+use std::error::Error;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use object_store::multipart::MultipartStore;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
@@ -28,7 +29,6 @@ pub(super) trait BucketStore: ObjectStore + MultipartStore {}
 impl<T: ObjectStore + MultipartStore> BucketStore for T {}
 
 /// A bucket.
-#[derive(Debug)]
 pub(super) struct Bucket {
     pub(super) store: Arc<dyn BucketStore>,
     /// The bucket's name; Azure calls it a container.
@@ -56,6 +56,18 @@ impl Bucket {
     /// Returns the URL of the bucket.
     pub(super) fn url(&self) -> String {
         format!("{}://{}", self.provider.protocol.scheme(), self.name)
+    }
+}
+
+/// Leaves out the store, which holds the credentials.
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bucket")
+            .field("name", &self.name)
+            .field("endpoint", &self.endpoint)
+            .field("provider", &self.provider)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,9 +131,37 @@ fn transport(options: &VaultOptions) -> Result<Transport, VaultError> {
 fn unopened(error: &object_store::Error) -> VaultError {
     VaultError::Config {
         setting: "cloud_bucket",
-        message: format!("cannot be opened: {error}"),
-        hint: "run `akosha config check`".into(),
+        message: format!("cannot be opened: {}", class_of(error)),
+        hint: "see where the credentials come from: `akosha doctor`".into(),
     }
+}
+
+/// Returns what is wrong with what a store was given, in general: the library's own words may
+/// quote a key.
+fn class_of(error: &object_store::Error) -> &'static str {
+    use serde_json::error::Category;
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            match error.kind() {
+                io::ErrorKind::NotFound => return "the file of the credentials does not exist",
+                io::ErrorKind::PermissionDenied => {
+                    return "the file of the credentials may not be read";
+                }
+                // What parses JSON may report what it finds like this.
+                _ => {}
+            }
+        }
+        if let Some(error) = error.downcast_ref::<serde_json::Error>() {
+            return match error.classify() {
+                Category::Io => "the file of the credentials cannot be read",
+                Category::Syntax | Category::Eof => "the credentials are no JSON",
+                Category::Data => "the credentials are JSON of another kind",
+            };
+        }
+        next = error.source();
+    }
+    "the credentials, or other settings that the environment names, are malformed"
 }
 
 /// Returns both keys of the configuration, or none.

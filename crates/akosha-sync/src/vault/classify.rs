@@ -23,8 +23,14 @@ pub(super) struct Attempt<'a> {
     pub(super) bucket: Option<&'a str>,
 }
 
-/// Where a machine in a provider's cloud asks for its credentials: who ends there has none.
-const MACHINE: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
+/// Where a machine in a provider's cloud asks for its credentials: Amazon and Azure, Amazon's
+/// containers by task and by pod, Google.
+pub(super) const METADATA_HOSTS: [&str; 4] = [
+    "169.254.169.254",
+    "169.254.170.2",
+    "169.254.170.23",
+    "metadata.google.internal",
+];
 
 /// What an error chain says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -34,7 +40,8 @@ struct Facts {
     transport: Option<HttpErrorKind>,
     io: Option<io::ErrorKind>,
     is_redirect: bool,
-    lacks_credentials: bool,
+    /// The service that gives a machine its credentials failed.
+    is_of_machine: bool,
     /// The service that gives tokens for the account's credentials failed.
     is_of_token: bool,
     innermost: String,
@@ -52,7 +59,7 @@ impl Facts {
                 facts.io = Some(io.kind());
             }
             let text = error.to_string();
-            facts.lacks_credentials |= MACHINE.iter().any(|host| text.contains(host));
+            facts.is_of_machine |= METADATA_HOSTS.iter().any(|host| text.contains(host));
             facts.is_of_token |= text.starts_with("Error performing token request");
             facts.is_redirect |= text.starts_with("Received redirect without LOCATION");
             if let Some(answer) = text.strip_prefix("Server returned non-2xx status code: ") {
@@ -67,6 +74,16 @@ impl Facts {
             next = error.source();
         }
         facts
+    }
+
+    /// Returns whether nobody gives this machine credentials: the service that would is not there,
+    /// or has none. One that is slow or busy may have some later.
+    fn lacks_credentials(&self) -> bool {
+        let is_missing = match self.status {
+            Some(status) => status == 404,
+            None => matches!(self.transport, None | Some(HttpErrorKind::Connect)),
+        };
+        self.is_of_machine && is_missing
     }
 
     fn answer(&self) -> String {
@@ -117,21 +134,23 @@ fn of_service(facts: &Facts, is_not_found: bool, attempt: Attempt<'_>, bucket: &
         key: attempt.key.to_owned(),
         reason,
     };
-    if facts.lacks_credentials {
+    if facts.lacks_credentials() {
         return VaultError::Auth {
             operation,
             key,
             reason: "no credentials were given".into(),
         };
     }
-    if facts.is_redirect {
+    if facts.is_redirect || matches!(facts.status, Some(301 | 302 | 307 | 308)) {
         return VaultError::Config {
             setting: "cloud_region",
             message: format!("is not the region of the bucket `{bucket}`"),
-            hint: "set `cloud_region` to the bucket's region".into(),
+            hint: "set `cloud_region` to the bucket's region, and `cloud_endpoint`, where it is \
+                   set, to that region's address"
+                .into(),
         };
     }
-    if facts.is_of_token && matches!(facts.status, Some(400..=403)) {
+    if (facts.is_of_token || facts.is_of_machine) && matches!(facts.status, Some(400..=403)) {
         return VaultError::Auth {
             operation,
             key,
@@ -309,29 +328,45 @@ mod tests {
             VaultError::NoBucket { bucket } if bucket == "memories"
         ));
         assert!(status("404 Not Found", "NoSuchKey").is_not_found());
-        assert!(matches!(
-            answered("Received redirect without LOCATION, this normally …"),
-            VaultError::Config {
-                setting: "cloud_region",
-                ..
-            }
-        ));
+        for redirect in [
+            "Received redirect without LOCATION, this normally …",
+            "Server returned non-2xx status code: 301 Moved Permanently: ",
+            "Server returned non-2xx status code: 302 Found: ",
+            "Server returned non-2xx status code: 307 Temporary Redirect: ",
+            "Server returned non-2xx status code: 308 Permanent Redirect: ",
+        ] {
+            assert!(matches!(
+                answered(redirect),
+                VaultError::Config {
+                    setting: "cloud_region",
+                    ..
+                }
+            ));
+        }
     }
 
     /// An error whose cause is another one.
     #[derive(Debug, thiserror::Error)]
     #[error("{text}")]
-    struct Caused {
+    struct Caused<E: Error + 'static> {
         text: String,
-        source: Text,
+        source: E,
     }
 
     fn caused(text: &str, answer: &str) -> VaultError {
+        caused_by(text, Text(answer.to_owned()))
+    }
+
+    fn of_transport_kind(text: &str, kind: HttpErrorKind) -> VaultError {
+        caused_by(text, HttpError::new(kind, Text("x".to_owned())))
+    }
+
+    fn caused_by(text: &str, source: impl Error + Send + Sync + 'static) -> VaultError {
         let error = object_store::Error::Generic {
             store: "GCS",
             source: Box::new(Caused {
                 text: text.to_owned(),
-                source: Text(answer.to_owned()),
+                source,
             }),
         };
         let attempt = Attempt {
@@ -352,11 +387,20 @@ mod tests {
         let busy = "Server returned non-2xx status code: 503 Service Unavailable: ";
         assert_eq!(caused(token, busy).kind(), ErrorKind::Unavailable);
 
-        for host in MACHINE {
-            let error = caused(
-                &format!("Error performing GET http://{host}/token"),
-                "no route",
-            );
+        for host in METADATA_HOSTS {
+            let asked = format!("Error performing GET http://{host}/token");
+            let missing = "Server returned non-2xx status code: 404 Not Found: ";
+            for answer in ["no route", missing] {
+                let error = caused(&asked, answer);
+                assert!(error.to_string().contains("no credentials"), "{error}");
+            }
+            let many = "Server returned non-2xx status code: 429 Too Many Requests: ";
+            for answer in [busy, many] {
+                assert_eq!(caused(&asked, answer).kind(), ErrorKind::Unavailable);
+            }
+            let error = of_transport_kind(&asked, HttpErrorKind::Timeout);
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            let error = of_transport_kind(&asked, HttpErrorKind::Connect);
             assert!(error.to_string().contains("no credentials"), "{error}");
         }
     }

@@ -80,26 +80,29 @@ impl Vault {
             let bytes = bytes.map_err(|error| unreadable(file, &error))?;
             return self.put(key, bytes.into()).await;
         }
-        let send = async || {
-            let sent = match &self.inner.backend {
-                Backend::Bucket(bucket) => {
-                    self.put_parts(bucket, key, file, part_size, journal).await
-                }
-                Backend::Folder(folder) => {
+        let sent = match &self.inner.backend {
+            // Each of its requests is tried again by itself.
+            Backend::Bucket(bucket) => self.put_parts(bucket, key, file, part_size, journal).await,
+            Backend::Folder(folder) => {
+                let name = key.to_string();
+                let copy = async || {
                     let store = folder.created().await?;
-                    let name = key.to_string();
                     self.copy_file(&*store, &name, file).await
-                }
-            };
-            match sent {
-                // The answer to the last request may be what was lost.
-                Err(error) if error.is_retryable() && self.size_of(key).await? == Some(size) => {
-                    Ok(())
-                }
-                result => result,
+                };
+                self.inner.retry.run(copy).await
             }
         };
-        self.inner.retry.run(send).await
+        match sent {
+            // The answer to the last request may be what was lost; asked again, the service no
+            // longer knows the parts.
+            Err(error)
+                if (error.is_retryable() || error.is_not_found())
+                    && self.size_of(key).await? == Some(size) =>
+            {
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// Drops the parts of an unfinished object; parts that are not there count as dropped. Azure
@@ -133,9 +136,11 @@ impl Vault {
         let name = key.to_string();
         let path = self.path(&name);
         let failed = |error| self.failed("write", &name, &error);
+        let retry = self.inner.retry;
+        let create = async || bucket.store.create_multipart(&path).await.map_err(failed);
         let object = Unfinished {
             key: key.clone(),
-            id: bucket.store.create_multipart(&path).await.map_err(failed)?,
+            id: retry.run(create).await?,
         };
         // Those of others expire by themselves.
         let is_kept = bucket.provider.aborts_parts;
@@ -150,8 +155,12 @@ impl Vault {
         };
         let done = match sent {
             Ok(parts) => {
-                let completed = bucket.store.complete_multipart(&path, &object.id, parts);
-                completed.await.map(drop).map_err(failed)
+                let complete = async || {
+                    let parts = parts.clone();
+                    let completed = bucket.store.complete_multipart(&path, &object.id, parts);
+                    completed.await.map(drop).map_err(failed)
+                };
+                retry.run(complete).await
             }
             Err(error) => Err(error),
         };

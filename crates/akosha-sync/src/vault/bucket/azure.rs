@@ -123,12 +123,14 @@ fn account_of(endpoint: &Endpoint) -> Option<&str> {
     }
 }
 
-/// Returns where the account lies. One that is no host of Azure has its accounts in the path.
+/// Returns where the account lies: in the path at an emulator, which has an address or a host
+/// without a dot. Any other host is the account's own.
 fn endpoint(named: Option<Endpoint>, account: &str) -> Endpoint {
     let Some(endpoint) = named else {
         return Endpoint::of_host(format!("{account}.blob.core.windows.net"));
     };
-    if account_of(&endpoint).is_some() {
+    let is_emulator = endpoint.is_loopback() || endpoint.is_address() || !endpoint.host.contains('.');
+    if account_of(&endpoint).is_some() || !is_emulator {
         return endpoint;
     }
     Endpoint {
@@ -137,8 +139,7 @@ fn endpoint(named: Option<Endpoint>, account: &str) -> Endpoint {
     }
 }
 
-/// Returns that the credentials open no container. What the library says of a key that is no key
-/// may quote it.
+/// Returns that the credentials open no container.
 fn unopened(error: &object_store::Error) -> VaultError {
     let text = error.to_string();
     if !text.contains("Access Key") && !text.contains("SAS") {
@@ -199,6 +200,18 @@ mod tests {
                 keys,
                 &nothing,
                 "http://127.0.0.1:10000/here",
+            ),
+            (
+                "https://azurite:10000",
+                keys,
+                &nothing,
+                "https://azurite:10000/here",
+            ),
+            (
+                "https://memories.example.org",
+                keys,
+                &nothing,
+                "https://memories.example.org",
             ),
             (
                 "http://127.0.0.1:10000/devstoreaccount1",

@@ -77,6 +77,11 @@ impl Endpoint {
         }
     }
 
+    /// Returns whether the host is an IP address.
+    pub(super) fn is_address(&self) -> bool {
+        !matches!(Host::parse(&self.host), Ok(Host::Domain(_)) | Err(_))
+    }
+
     /// Fails where requests would cross a network as plain text and the user has not allowed it.
     ///
     /// # Errors

@@ -170,6 +170,37 @@ mod tests {
     }
 
     #[test]
+    fn credentials_that_are_none_are_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("account.json");
+        let path = file.to_str().unwrap();
+        let text = "\"{S3CRET}\"";
+        for (name, value, content, class) in [
+            ("GOOGLE_SERVICE_ACCOUNT_KEY", text, "", "JSON of another kind"),
+            ("GOOGLE_SERVICE_ACCOUNT_KEY", "{S3CRET", "", "no JSON"),
+            (
+                "GOOGLE_SERVICE_ACCOUNT_KEY",
+                r#"{"private_key": "S3CRET", "private_key_id": "S3CRET", "client_email": "S3CRET"}"#,
+                "",
+                "malformed",
+            ),
+            ("GOOGLE_SERVICE_ACCOUNT", path, text, "JSON of another kind"),
+            ("GOOGLE_APPLICATION_CREDENTIALS", path, text, "JSON of another kind"),
+            ("GOOGLE_SERVICE_ACCOUNT", "/S3CRET", "", "does not exist"),
+        ] {
+            std::fs::write(&file, content).unwrap();
+            let environment = Environment {
+                variables: [(name.to_owned(), value.to_owned())].into(),
+                home: None,
+            };
+            let error = open(&options(""), "memories", &environment).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("S3CRET"), "{shown}");
+            assert!(shown.contains(class), "{name} {value}: {shown}");
+        }
+    }
+
+    #[test]
     fn an_emulator_wants_no_account() {
         let nothing = Environment::default();
         let bucket = open(&options("http://127.0.0.1:4443"), "memories", &nothing).unwrap();

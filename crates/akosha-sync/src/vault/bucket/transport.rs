@@ -21,6 +21,8 @@ use object_store::client::{
 };
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use crate::vault::classify::METADATA_HOSTS;
+
 /// Longest time until a connection stands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -28,12 +30,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// is one hop away, or not there at all.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where that service lies: Amazon and Azure, Amazon's containers, Google.
-const METADATA_HOSTS: [&str; 3] = [
-    "169.254.169.254",
-    "169.254.170.2",
-    "metadata.google.internal",
-];
+/// Longest time until a connection to that service stands. It is shorter, so that a service that
+/// is not there is told from one that is slow.
+const METADATA_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes of a body that are handed over at once: two records of TLS.
 const PIECE: usize = 32 << 10;
@@ -49,6 +48,8 @@ const SLOWEST: u64 = 32 << 10;
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     client: reqwest::Client,
+    /// Asks for credentials of the machine.
+    metadata: reqwest::Client,
     stall: Duration,
 }
 
@@ -58,20 +59,36 @@ impl Transport {
     /// # Errors
     /// Fails where this machine's TLS cannot be set up.
     pub(super) fn new(stall: Duration) -> Result<Self, reqwest::Error> {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("akosha/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http1_only()
-            // An object's size is that of its stored bytes.
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate();
-        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-        let builder = builder.tcp_user_timeout(stall);
-        let client = builder.build()?;
-        Ok(Self { client, stall })
+        let client = builder(stall).connect_timeout(CONNECT_TIMEOUT).build()?;
+        let metadata = builder(stall)
+            .connect_timeout(METADATA_CONNECT_TIMEOUT)
+            // It is none of the machine's own where a proxy asks it.
+            .no_proxy()
+            .build()?;
+        Ok(Self {
+            client,
+            metadata,
+            stall,
+        })
     }
+}
+
+/// Returns what all clients have in common.
+fn builder(stall: Duration) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("akosha/", env!("CARGO_PKG_VERSION")))
+        // No service sends a signed request elsewhere, and the address may hold a signature.
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .http1_only()
+        // An object's size is that of its stored bytes.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate();
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let builder = builder.tcp_user_timeout(stall);
+    builder
 }
 
 impl HttpConnector for Transport {
@@ -86,9 +103,11 @@ impl HttpService for Transport {
         let (parts, body) = request.into_parts();
         let url = reqwest::Url::parse(&parts.uri.to_string())
             .map_err(|error| HttpError::new(HttpErrorKind::Request, error))?;
-        let stall = match url.host_str() {
-            Some(host) if METADATA_HOSTS.contains(&host) => METADATA_TIMEOUT.min(self.stall),
-            _ => self.stall,
+        let (client, stall) = match url.host_str() {
+            Some(host) if METADATA_HOSTS.contains(&host) => {
+                (&self.metadata, METADATA_TIMEOUT.min(self.stall))
+            }
+            _ => (&self.client, self.stall),
         };
         let moved = Arc::new(Moved::new(stall));
         let mut outgoing = reqwest::Request::new(parts.method, url);
@@ -102,7 +121,7 @@ impl HttpService for Transport {
             }),
         });
         let answer = tokio::select! {
-            answer = self.client.execute(outgoing) => answer.map_err(of_client)?,
+            answer = client.execute(outgoing) => answer.map_err(of_client)?,
             () = moved.stalls() => return Err(stalled(stall)),
         };
         let (parts, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
