@@ -4,24 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Home, S3, Upload, Vault, assert_same};
-
-/// Returns the objects of a kind, such as `/segments/`.
-fn objects(vault: &Vault, kind: &str) -> Vec<PathBuf> {
-    let files = vault.files().into_keys();
-    files
-        .filter(|path| path.to_str().unwrap().contains(kind))
-        .collect()
-}
-
-fn problems(report: &Value) -> Vec<&str> {
-    let problems = report["problems"].as_array().unwrap().iter();
-    problems
-        .map(|problem| problem["key"].as_str().unwrap())
-        .collect()
-}
+use crate::vault_verify::{objects, problems};
 
 fn with_notes(home: Home) -> Home {
     let path = home.beside("notes.db");

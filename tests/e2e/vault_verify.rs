@@ -21,14 +21,14 @@ fn machine(vault: &Vault) -> Home {
 }
 
 /// Returns the objects of a kind, such as `/segments/`.
-fn objects(vault: &Vault, kind: &str) -> Vec<PathBuf> {
+pub(crate) fn objects(vault: &Vault, kind: &str) -> Vec<PathBuf> {
     let files = vault.files().into_keys();
     files
         .filter(|path| path.to_str().unwrap().contains(kind))
         .collect()
 }
 
-fn problems(report: &Value) -> Vec<&str> {
+pub(crate) fn problems(report: &Value) -> Vec<&str> {
     let problems = report["problems"].as_array().unwrap().iter();
     problems
         .map(|problem| problem["key"].as_str().unwrap())
