@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import rfc8785
 import servers
+import vault_suite
 from support import free_port
 
 numbers = itertools.count(1)
@@ -346,6 +347,30 @@ def test_machines_that_claim_one_id_at_once_have_one_winner_or_were_warned(
         warned = any("conditional writes" in text for text in status["vault"]["warnings"])
         if i in winners:
             assert warned != server.CONDITIONAL, status["vault"]
+
+
+def test_a_large_segment_goes_in_parts(node, s3):
+    vault_suite.large_segment(node, s3)
+
+
+def test_small_uploads_are_merged_and_what_is_lost_comes_back(node, s3, server, bucket):
+    laptop = node("laptop", **s3)
+    for i in range(4):
+        laptop.run("store", "--id", f"m{i}", f"memory {i}")
+        laptop.run("sync")
+    collect = ("vault", "gc", "--merge-from", "4", "--grace-hours", "0")
+    assert laptop.json(*collect)["uploads_merged"] == 4
+    assert laptop.json(*collect)["removed"] == 4, "what the merged ones named"
+    uploads = [key for key in server.keys(bucket) if key.endswith("/manifest.json")]
+    assert len(uploads) == 1, uploads
+    assert laptop.json("vault", "verify", "--deep")["success"] is True
+    (segment,) = [key for key in server.keys(bucket) if key.endswith(".parquet")]
+    server.client().delete_object(Bucket=bucket, Key=segment)
+    assert laptop.json("vault", "verify", code=3)["success"] is False
+    assert laptop.json("vault", "repair")["repaired"]["segments_restored"] == 1
+    reader = node("desk", **s3)
+    assert reader.json("pull")["quarantined"] == []
+    assert comparable(reader.export()) == comparable(laptop.export())
 
 
 def test_many_machines_at_once_lose_nothing(node, s3):
