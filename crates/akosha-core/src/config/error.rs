@@ -106,10 +106,10 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Returns a value as errors show it: cut where it is long, control characters escaped, what
-/// stands before the `@` of a URL masked.
+/// Returns a value as errors show it: cut where it is long, control characters escaped, what may be
+/// secret in a URL masked.
 pub(super) fn presentable(value: &str) -> String {
-    let value = mask_user(value);
+    let value = mask_url(value);
     let shown: String = value.chars().take(SHOWN).collect();
     let dots = if shown.len() < value.len() { "…" } else { "" };
     let mut text = String::with_capacity(shown.len() + dots.len());
@@ -123,15 +123,29 @@ pub(super) fn presentable(value: &str) -> String {
     text + dots
 }
 
-/// Masks user and password of a URL; other text stays as it is.
-pub(super) fn mask_user(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) if !scheme.eq_ignore_ascii_case("file") => match rest.rsplit_once('@')
-        {
-            Some((_, host)) => format!("{scheme}://{MASK}@{host}"),
-            None => url.to_owned(),
-        },
-        _ => url.to_owned(),
+/// Masks user and password of a URL and what follows its `?` or `#`, where Azure has the signature
+/// and a database may have a password; other text stays as it is.
+pub(super) fn mask_url(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("file") => return url.to_owned(),
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None if url.contains("sig=") => (String::new(), url),
+        None => return url.to_owned(),
+    };
+    let (start, sign) = match rest
+        .find(['?', '#'])
+        .and_then(|at| rest.split_at_checked(at))
+    {
+        Some((start, rest)) => (start, rest.get(..1)),
+        None => (rest, None),
+    };
+    let end = sign.map_or_else(String::new, |sign| format!("{sign}{MASK}"));
+    match start.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}{MASK}@{host}{end}"),
+        // The sign may be part of a password.
+        None if rest.contains('@') => format!("{scheme}{MASK}"),
+        None if sign.is_none() && scheme.is_empty() => MASK.to_owned(),
+        None => format!("{scheme}{start}{end}"),
     }
 }
 
@@ -196,5 +210,20 @@ mod tests {
             "file:///home/me@work/x"
         );
         assert_eq!(presentable("https://host:1/p"), "https://host:1/p");
+        for (url, shown) in [
+            ("https://host/c?sv=1&sig=s3cret", "https://host/c?********"),
+            ("https://host/c#s3cret", "https://host/c#********"),
+            ("host/c?sv=1&sig=s3cret", "host/c?********"),
+            ("sv=1&sig=s3cret", "********"),
+            ("https://host?sig=s3@cret", "https://********"),
+            ("postgres://u:s3?cret@host", "postgres://********"),
+            (
+                "postgres://u:p@host/d?x=1",
+                "postgres://********@host/d?********",
+            ),
+            ("what? #1", "what? #1"),
+        ] {
+            assert_eq!(presentable(url), shown);
+        }
     }
 }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::Config;
-use super::error::{MASK, mask_user};
+use super::error::{MASK, mask_url};
 
 /// A value as its layer gives it.
 #[derive(Clone, Copy)]
@@ -123,7 +123,7 @@ impl Kind {
                 None => json!(""),
             },
             Self::SecretUrl { at, .. } => match (at.get)(config) {
-                Some(url) => json!(mask_user(url.expose_secret())),
+                Some(url) => json!(mask_url(url.expose_secret())),
                 None => json!(""),
             },
             Self::Choice { get, .. } => json!(get(config)),

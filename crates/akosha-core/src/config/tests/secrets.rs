@@ -34,6 +34,11 @@ fn secrets_are_masked_wherever_they_appear() {
         format!("milvus_url = \"http://{SECRET}@host\""),
         format!("akosha_url = \"https://me:{SECRET}@host\""),
         format!("cloud_endpoint = \"https://{SECRET}@host\""),
+        format!("cloud_endpoint = \"https://host/container?sv=1&sig={SECRET}\""),
+        format!("cloud_endpoint = \"https://host/container#{SECRET}\""),
+        format!("cloud_endpoint = \"host/container?sv=1&sig={SECRET}\""),
+        format!("cloud_endpont = \"https://host/container?sig={SECRET}\""),
+        format!("store_url = \"postgres://host/db?password={SECRET}\""),
         format!("cloud_bucket = \"s3://key:{SECRET}@abc\""),
         format!("[secrets]\nakosha_token = \"{SECRET}\""),
     ] {
