@@ -15,12 +15,16 @@ use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde::de::IgnoredAny;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 /// Longest line in bytes that is read whole: of a longer one the ends tell. A batch of a thousand
 /// vectors would be parsed twice otherwise.
 const READ_WHOLE: usize = 64 << 10;
+
+/// Most answers that are on their way at once. A client that does not read them costs no more
+/// memory, however many bad lines it writes: the rest is a number.
+const ANSWERS: usize = 16;
 
 /// How many lines were no JSON and are not answered yet.
 pub(crate) type BadLines = Arc<Semaphore>;
@@ -111,6 +115,8 @@ pub(crate) struct Answering<T> {
     /// Answers on their way: to wait for one in [`Transport::receive`] would lose it where that is
     /// cancelled.
     answers: TaskTracker,
+    /// Free places for them.
+    places: Arc<Semaphore>,
 }
 
 impl<T: Transport<RoleServer>> Answering<T> {
@@ -120,10 +126,11 @@ impl<T: Transport<RoleServer>> Answering<T> {
             transport,
             bad,
             answers: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(ANSWERS)),
         }
     }
 
-    fn answer(&mut self) {
+    fn answer(&mut self, place: OwnedSemaphorePermit) {
         let error = ErrorData::parse_error("a line is no JSON", None);
         let sending = self
             .transport
@@ -131,6 +138,7 @@ impl<T: Transport<RoleServer>> Answering<T> {
         self.answers.spawn(async move {
             // The peer is gone where this fails, and the transport finds out.
             let _ = sending.await;
+            drop(place);
         });
     }
 }
@@ -147,21 +155,18 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Answering<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            let received = tokio::select! {
+            let message = tokio::select! {
                 biased;
-                permit = self.bad.acquire() => {
-                    permit.ok()?.forget();
-                    None
+                place = next_place(&self.places, &self.bad) => {
+                    self.answer(place?);
+                    continue;
                 }
-                message = self.transport.receive() => Some(message),
-            };
-            let Some(message) = received else {
-                self.answer();
-                continue;
+                message = self.transport.receive() => message,
             };
             if message.is_none() {
-                for _ in 0..self.bad.forget_permits(usize::MAX) {
-                    self.answer();
+                while self.bad.available_permits() > 0 {
+                    let place = next_place(&self.places, &self.bad).await?;
+                    self.answer(place);
                 }
                 self.answers.close();
                 self.answers.wait().await;
@@ -175,9 +180,46 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Answering<T> {
     }
 }
 
+/// Waits for a free place and a bad line, and counts the line as answered. `None` never comes: both
+/// stay open.
+async fn next_place(places: &Arc<Semaphore>, bad: &Semaphore) -> Option<OwnedSemaphorePermit> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    bad.acquire().await.ok()?.forget();
+    Some(place)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use rmcp::transport::async_rw::AsyncRwTransport;
+    use tokio::io::{AsyncBufReadExt, BufReader, duplex};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_has_few_answers_waiting() {
+        const LINES: usize = 1000;
+        let input = "x\n".repeat(LINES);
+        let (input, bad) = LineWatch::new(io::Cursor::new(input.into_bytes()));
+        let (output, client) = duplex(64);
+        let transport = AsyncRwTransport::new_server(input, output);
+        let mut answering = Answering::new(transport, bad);
+        let waited = tokio::time::timeout(Duration::from_millis(100), answering.receive()).await;
+        assert!(waited.is_err(), "answers went where nobody reads");
+        assert_eq!(answering.answers.len(), ANSWERS);
+
+        // Once it reads, each line is answered.
+        let read = async {
+            let mut lines = BufReader::new(client).lines();
+            for _ in 0..LINES {
+                let line = lines.next_line().await.unwrap().unwrap();
+                assert!(line.contains("-32700"), "{line}");
+            }
+        };
+        let (message, ()) = tokio::join!(answering.receive(), read);
+        assert!(message.is_none());
+    }
 
     fn is_bad(line: &[u8], piece: usize) -> bool {
         let mut read = Line::default();

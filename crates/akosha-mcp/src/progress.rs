@@ -88,7 +88,9 @@ async fn tell(
         if !more {
             return;
         }
-        tokio::time::sleep(PAUSE).await;
+        // The end is told at once; a clone leaves what `seen` has seen as it is.
+        let mut until_end = seen.clone();
+        let _ = tokio::time::timeout(PAUSE, until_end.wait_for(|_| false)).await;
     }
 }
 
