@@ -97,15 +97,15 @@ class Moto(Server):
 
     def __init__(self):
         super().__init__()
-        port = free_port()
-        self.endpoint = f"http://127.0.0.1:{port}"
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
-            [str(REAL / "venv/bin/moto_server"), "-H", "127.0.0.1", "-p", str(port)],
+            [str(REAL / "venv/bin/moto_server"), "-H", "127.0.0.1", "-p", str(self.port)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(lambda: self.answers(port), 60, "moto")
+        wait_for(lambda: self.answers(self.port), 60, "moto")
 
 
 class S3s(Server):
