@@ -11,11 +11,14 @@ use std::time::{Duration, Instant};
 
 use akosha_core::config::CloudLocation;
 use akosha_core::{ErrorKind, SystemId, UploadId, time};
-use akosha_sync::Availability;
-use akosha_sync::vault::{Created, Head, Swap, Vault, VaultError, VaultKey, VaultOptions};
+use akosha_sync::vault::{
+    Created, Head, Journal, NoJournal, Swap, Unfinished, Vault, VaultError, VaultKey, VaultOptions,
+};
+use akosha_sync::{Availability, ContentHash};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use s3::{BUCKET, Fault, S3Server, SECRET_KEY};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use vaults::{Fixture, options};
 
@@ -146,6 +149,79 @@ async fn a_busy_service_is_tried_again() {
     let error = vault.get(&key(), 10).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.to_string().contains("503 (SlowDown)"), "{error}");
+}
+
+/// Has a server be busy from the first part on.
+struct BusyThen<'a>(&'a S3Server);
+
+#[async_trait::async_trait]
+impl Journal for BusyThen<'_> {
+    async fn begun(&self, _object: &Unfinished) -> Result<(), VaultError> {
+        self.0.set_fault(Fault::Busy(100));
+        Ok(())
+    }
+
+    async fn ended(&self, _object: &Unfinished) {}
+}
+
+#[tokio::test]
+async fn each_request_for_an_object_in_parts_is_tried_again_by_itself() {
+    let server = S3Server::start().await;
+    let vault = open(&VaultOptions {
+        max_retries: 3,
+        ..options(&server.endpoint, BUCKET)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("segment");
+    let bytes = vec![7; 6 << 20];
+    std::fs::write(&file, &bytes).unwrap();
+    let key = VaultKey::segment(&system(), ContentHash::of(&bytes));
+    let busy = |server: &S3Server| match server.fault() {
+        Fault::Busy(left) => 100 - left,
+        other => panic!("{other:?}"),
+    };
+
+    server.set_fault(Fault::Busy(100));
+    let error = vault.put_file(&key, &file, &NoJournal).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(busy(&server), 4);
+
+    server.set_fault(Fault::None);
+    let sent = vault.put_file(&key, &file, &BusyThen(&server)).await;
+    assert_eq!(sent.unwrap_err().kind(), ErrorKind::Unavailable);
+    // Two parts, and to drop them.
+    assert!((5..=9).contains(&busy(&server)), "{}", busy(&server));
+
+    server.set_fault(Fault::Busy(3));
+    assert_eq!(vault.put_file(&key, &file, &NoJournal).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_elsewhere_does_not_go_there() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let vault = open(&options(
+        &format!("http://{}", service.local_addr().unwrap()),
+        BUCKET,
+    ));
+    let answer = format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{}/x\r\ncontent-length: 0\r\n\
+         connection: close\r\n\r\n",
+        elsewhere.local_addr().unwrap()
+    );
+    let answering = tokio::spawn(async move {
+        let (mut stream, _) = service.accept().await.unwrap();
+        let mut request = vec![0; 16 << 10];
+        let _ = stream.read(&mut request).await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let wanted = key();
+    let error = tokio::select! {
+        got = vault.get(&wanted, 10) => got.unwrap_err(),
+        _ = elsewhere.accept() => panic!("the request went elsewhere"),
+    };
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    answering.await.unwrap();
 }
 
 #[tokio::test]

@@ -80,9 +80,12 @@ impl Vault {
             let bytes = bytes.map_err(|error| unreadable(file, &error))?;
             return self.put(key, bytes.into()).await;
         }
-        let sent = match &self.inner.backend {
+        match &self.inner.backend {
             // Each of its requests is tried again by itself.
-            Backend::Bucket(bucket) => self.put_parts(bucket, key, file, part_size, journal).await,
+            Backend::Bucket(bucket) => {
+                self.put_parts(bucket, key, file, size, part_size, journal)
+                    .await
+            }
             Backend::Folder(folder) => {
                 let name = key.to_string();
                 let copy = async || {
@@ -91,17 +94,6 @@ impl Vault {
                 };
                 self.inner.retry.run(copy).await
             }
-        };
-        match sent {
-            // The answer to the last request may be what was lost; asked again, the service no
-            // longer knows the parts.
-            Err(error)
-                if (error.is_retryable() || error.is_not_found())
-                    && self.size_of(key).await? == Some(size) =>
-            {
-                Ok(())
-            }
-            result => result,
         }
     }
 
@@ -130,6 +122,7 @@ impl Vault {
         bucket: &Bucket,
         key: &VaultKey,
         file: &Path,
+        size: u64,
         part_size: u64,
         journal: &dyn Journal,
     ) -> Result<(), VaultError> {
@@ -160,7 +153,17 @@ impl Vault {
                     let completed = bucket.store.complete_multipart(&path, &object.id, parts);
                     completed.await.map(drop).map_err(failed)
                 };
-                retry.run(complete).await
+                match retry.run(complete).await {
+                    // The answer may be what was lost; asked again, the service no longer knows
+                    // the parts.
+                    Err(error)
+                        if (error.is_retryable() || error.is_not_found())
+                            && self.size_of(key).await == Ok(Some(size)) =>
+                    {
+                        Ok(())
+                    }
+                    result => result,
+                }
             }
             Err(error) => Err(error),
         };

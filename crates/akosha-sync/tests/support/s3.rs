@@ -119,6 +119,11 @@ impl S3Server {
         *self.fault.lock().unwrap() = fault;
     }
 
+    /// Returns the fault as it is now.
+    pub fn fault(&self) -> Fault {
+        *self.fault.lock().unwrap()
+    }
+
     /// Returns the folder in which the bucket's objects lie as files.
     pub fn bucket_folder(&self) -> PathBuf {
         self.root.path().join(BUCKET)
