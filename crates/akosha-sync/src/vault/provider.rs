@@ -38,8 +38,10 @@ pub(super) enum Conditions {
 /// The region where the user names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Region {
-    /// That name.
+    /// That name, whatever the environment says.
     Fixed(&'static str),
+    /// That of the environment, else this name.
+    Otherwise(&'static str),
     /// What the host names after `s3.`, else that of the environment, else this name.
     OfHost(&'static str),
 }
@@ -97,7 +99,7 @@ const S3: Provider = Provider {
     name: "other S3",
     protocol: Protocol::S3,
     hosts: &[],
-    region: Region::Fixed("auto"),
+    region: Region::Otherwise("auto"),
     conditions: Conditions::Probed,
     min_part: 5 * MIB,
     max_part: 5 << 30,
@@ -130,6 +132,7 @@ pub(super) static PROVIDERS: [Provider; 9] = [
     Provider {
         name: "Cloudflare R2",
         hosts: &[Host::EndsWith(".r2.cloudflarestorage.com")],
+        region: Region::Fixed("auto"),
         // More at once are throttled.
         parts_in_flight: 2,
         objects_in_flight: 3,
@@ -152,13 +155,13 @@ pub(super) static PROVIDERS: [Provider; 9] = [
     Provider {
         name: "MinIO",
         hosts: &[Host::Label("minio"), Host::Port(9000)],
-        region: Region::Fixed("us-east-1"),
+        region: Region::Otherwise("us-east-1"),
         ..S3
     },
     Provider {
         name: "Garage",
         hosts: &[Host::Label("garage"), Host::Port(3900)],
-        region: Region::Fixed("garage"),
+        region: Region::Otherwise("garage"),
         ..S3
     },
     S3,
@@ -211,7 +214,7 @@ impl Provider {
                 let region = labels.next()?;
                 region.contains('-').then_some(region)
             }
-            Region::Fixed(_) => None,
+            Region::Fixed(_) | Region::Otherwise(_) => None,
         }
     }
 
@@ -342,7 +345,7 @@ mod tests {
                 Conditions::Probed => "probed",
             };
             let region = match provider.region {
-                Region::Fixed(name) => format!("`{name}`"),
+                Region::Fixed(name) | Region::Otherwise(name) => format!("`{name}`"),
                 Region::OfHost(name) => format!("of the host, else `{name}`"),
             };
             let said = [

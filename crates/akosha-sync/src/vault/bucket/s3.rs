@@ -33,6 +33,14 @@ pub(in crate::vault) fn open(
     environment: &Environment,
 ) -> Result<Bucket, VaultError> {
     let (keys, credentials, profile) = credentials(options, environment)?;
+    let profile = match profile {
+        Some(profile) => profile,
+        // Keys were found elsewhere; what the profile says beside them is not worth a failure.
+        None => Profile::read(environment).unwrap_or_else(|error| {
+            tracing::debug!(%error, "no region or endpoint is taken from the AWS profile");
+            Profile::default()
+        }),
+    };
     let named = named_endpoint(options, environment, &profile)?;
     let is_named = named.is_some();
     let of_amazon = Provider::of(Protocol::S3, ".amazonaws.com", 443);
@@ -81,11 +89,11 @@ pub(in crate::vault) fn open(
 }
 
 /// Returns the keys, where they are known before they are used, with where they come from; and
-/// the profile, which may name more than keys.
+/// the profile, where keys were looked for in it.
 fn credentials(
     options: &VaultOptions,
     environment: &Environment,
-) -> Result<(Option<AwsCredential>, Credentials, Profile), VaultError> {
+) -> Result<(Option<AwsCredential>, Credentials, Option<Profile>), VaultError> {
     let configured = super::key_pair(options)?;
     let variable = environment.first(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]);
     if let Some((key_id, secret_key)) = configured {
@@ -95,13 +103,13 @@ fn credentials(
             // A session token of the environment belongs to other keys.
             token: None,
         };
-        return Ok((Some(keys), Credentials::Configured, Profile::default()));
+        return Ok((Some(keys), Credentials::Configured, None));
     }
     let unsigned = environment
         .get("AWS_SKIP_SIGNATURE")
         .map(|_| "AWS_SKIP_SIGNATURE");
     if let Some(name) = variable.or(unsigned) {
-        return Ok((None, Credentials::Variable(name), Profile::default()));
+        return Ok((None, Credentials::Variable(name), None));
     }
     let asked_for = environment.first(&ASKED_FOR);
     let profile = Profile::read(environment)?;
@@ -112,13 +120,13 @@ fn credentials(
             token: keys.token.clone(),
         };
         let source = Credentials::Profile(profile.name.clone());
-        return Ok((Some(keys), source, profile));
+        return Ok((Some(keys), source, Some(profile)));
     }
     if asked_for.is_none() {
         profile.check_supported()?;
     }
     let source = asked_for.map_or(Credentials::Machine, Credentials::Variable);
-    Ok((None, source, profile))
+    Ok((None, source, Some(profile)))
 }
 
 fn named_endpoint(
@@ -136,8 +144,8 @@ fn named_endpoint(
     url.map(Endpoint::parse).transpose()
 }
 
-/// Returns the region: the configured one, else that of the host, the environment or the profile
-/// where the provider has more than one.
+/// Returns the region: the configured one, else that of the host, the environment, the profile or
+/// the provider's default. A provider with one region alone has that.
 fn region(
     options: &VaultOptions,
     environment: &Environment,
@@ -148,7 +156,7 @@ fn region(
     let of_host = || provider.region_of(&endpoint?.host);
     let of_variable = || environment.get(environment.first(&REGIONS)?);
     let region = match (options.region.as_str(), provider.region) {
-        ("" | "auto", Region::OfHost(otherwise)) => of_host()
+        ("" | "auto", Region::OfHost(otherwise) | Region::Otherwise(otherwise)) => of_host()
             .or_else(of_variable)
             .or(profile.region.as_deref())
             .unwrap_or(otherwise),
@@ -238,6 +246,30 @@ mod tests {
     }
 
     #[test]
+    fn region_and_endpoint_of_the_profile_count_wherever_the_keys_come_from() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".aws")).unwrap();
+        let config = |text: &str| std::fs::write(folder.path().join(".aws/config"), text).unwrap();
+        let environment = Environment {
+            home: Some(folder.path().into()),
+            ..environment(&[("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "B")])
+        };
+        let configured = VaultOptions {
+            access_key: Some("key".into()),
+            secret_key: Some("secret".into()),
+            ..options()
+        };
+        for options in [configured, options()] {
+            config("[default]\nregion = eu-west-2\n");
+            let bucket = open(&options, "memories", &environment).unwrap();
+            assert_eq!(bucket.endpoint.host, "s3.eu-west-2.amazonaws.com");
+            config("[default]\nendpoint_url = https://s3.example.org\n");
+            let bucket = open(&options, "memories", &environment).unwrap();
+            assert_eq!(bucket.endpoint.host, "s3.example.org");
+        }
+    }
+
+    #[test]
     fn the_region_is_the_nearest_one() {
         let with_region = [("AWS_REGION", "eu-west-3")];
         for (endpoint, configured, variables, region) in [
@@ -257,6 +289,13 @@ mod tests {
                 "auto",
             ),
             ("http://127.0.0.1:3900", "auto", &[][..], "garage"),
+            (
+                "http://127.0.0.1:9000",
+                "auto",
+                &with_region[..],
+                "eu-west-3",
+            ),
+            ("https://s3.example.org", "", &with_region[..], "eu-west-3"),
             ("http://127.0.0.1:3900", "home", &[][..], "home"),
         ] {
             let options = VaultOptions {
