@@ -129,7 +129,8 @@ fn endpoint(named: Option<Endpoint>, account: &str) -> Endpoint {
     let Some(endpoint) = named else {
         return Endpoint::of_host(format!("{account}.blob.core.windows.net"));
     };
-    let is_emulator = endpoint.is_loopback() || endpoint.is_address() || !endpoint.host.contains('.');
+    let is_emulator =
+        endpoint.is_loopback() || endpoint.is_address() || !endpoint.host.contains('.');
     if account_of(&endpoint).is_some() || !is_emulator {
         return endpoint;
     }

@@ -176,7 +176,12 @@ mod tests {
         let path = file.to_str().unwrap();
         let text = "\"{S3CRET}\"";
         for (name, value, content, class) in [
-            ("GOOGLE_SERVICE_ACCOUNT_KEY", text, "", "JSON of another kind"),
+            (
+                "GOOGLE_SERVICE_ACCOUNT_KEY",
+                text,
+                "",
+                "JSON of another kind",
+            ),
             ("GOOGLE_SERVICE_ACCOUNT_KEY", "{S3CRET", "", "no JSON"),
             (
                 "GOOGLE_SERVICE_ACCOUNT_KEY",
@@ -185,7 +190,12 @@ mod tests {
                 "malformed",
             ),
             ("GOOGLE_SERVICE_ACCOUNT", path, text, "JSON of another kind"),
-            ("GOOGLE_APPLICATION_CREDENTIALS", path, text, "JSON of another kind"),
+            (
+                "GOOGLE_APPLICATION_CREDENTIALS",
+                path,
+                text,
+                "JSON of another kind",
+            ),
             ("GOOGLE_SERVICE_ACCOUNT", "/S3CRET", "", "does not exist"),
         ] {
             std::fs::write(&file, content).unwrap();
