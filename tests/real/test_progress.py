@@ -15,9 +15,10 @@ SIZE = 6 << 20
 
 @pytest.fixture
 def machine(node, s3, moto, tmp_path):
-    """A node with memories and a file to push, over a line of 4 MiB/s."""
+    """A node with memories and a file to push, over a line on which each connection has half a
+    MiB/s."""
     line = Line(moto.port)
-    line.pause = 1 / 64
+    line.pause = 1 / 8
     path = tmp_path / "notes.bin"
     path.write_bytes(os.urandom(SIZE))
     s3["cloud_endpoint"] = f"http://127.0.0.1:{line.port}"
