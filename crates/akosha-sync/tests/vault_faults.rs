@@ -192,8 +192,11 @@ async fn each_request_for_an_object_in_parts_is_tried_again_by_itself() {
     // Two parts, and to drop them.
     assert!((5..=9).contains(&busy(&server)), "{}", busy(&server));
 
-    server.set_fault(Fault::Busy(3));
-    assert_eq!(vault.put_file(&key, &file, &NoJournal).await, Ok(()));
+    for fault in [Fault::Busy(3), Fault::LoseAnswers(1)] {
+        server.set_fault(fault);
+        assert_eq!(vault.put_file(&key, &file, &NoJournal).await, Ok(()));
+    }
+    assert_eq!(server.fault(), Fault::LoseAnswers(0));
 }
 
 #[tokio::test]

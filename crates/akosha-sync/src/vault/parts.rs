@@ -154,14 +154,9 @@ impl Vault {
                     completed.await.map(drop).map_err(failed)
                 };
                 match retry.run(complete).await {
-                    // The answer may be what was lost; asked again, the service no longer knows
-                    // the parts.
-                    Err(error)
-                        if (error.is_retryable() || error.is_not_found())
-                            && self.size_of(key).await == Ok(Some(size)) =>
-                    {
-                        Ok(())
-                    }
+                    // The answer may be what was lost. Asked again, the service no longer knows
+                    // the parts, and each says so in its own way.
+                    Err(_) if self.size_of(key).await == Ok(Some(size)) => Ok(()),
                     result => result,
                 }
             }

@@ -229,6 +229,18 @@ impl Faulty {
         }
     }
 
+    /// Answers a write that is done with 500, as often as it is to.
+    fn lose_answer(&self) -> S3Result<()> {
+        let mut fault = self.fault.lock().unwrap();
+        match *fault {
+            Fault::LoseAnswers(left) if left > 0 => {
+                *fault = Fault::LoseAnswers(left - 1);
+                Err(s3_error!(InternalError))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Answers as a busy server does, as often as it is to.
     fn be_busy(&self) -> S3Result<()> {
         let mut fault = self.fault.lock().unwrap();
@@ -293,10 +305,17 @@ macro_rules! passed_on {
                     written
                 };
                 let response = self.with_mishap(written, |_| {}).await?;
-                if let Fault::LoseAnswers(left) = fault && left > 0 {
-                    *self.fault.lock().unwrap() = Fault::LoseAnswers(left - 1);
-                    return Err(s3_error!(InternalError));
-                }
+                self.lose_answer()?;
+                Ok(response)
+            }
+
+            async fn complete_multipart_upload(
+                &self,
+                request: S3Request<CompleteMultipartUploadInput>,
+            ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+                let completing = self.files.complete_multipart_upload(request);
+                let response = self.with_mishap(completing, |_| {}).await?;
+                self.lose_answer()?;
                 Ok(response)
             }
         }
@@ -308,7 +327,6 @@ passed_on! {
     delete_object: DeleteObjectInput => DeleteObjectOutput,
     create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput,
     upload_part: UploadPartInput => UploadPartOutput,
-    complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput,
     abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput,
 }
 
