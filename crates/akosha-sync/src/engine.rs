@@ -17,6 +17,7 @@ pub use self::examine::Examination;
 use crate::disk::on_disk;
 use crate::hybrid::HybridSync;
 use crate::lease::Kept;
+use crate::vault::Vault;
 use crate::{
     Availability, CloudSync, Progress, PullReport, SyncError, SyncReport, SyncRequest, pull,
 };
@@ -198,15 +199,7 @@ impl Syncer {
         let cloud = self.cloud(&self.store)?;
         let vault = cloud.vault()?;
         let keys = cloud.keys().await?;
-        if let Availability::Unavailable(reason) = vault.availability().await {
-            return Err(SyncError::CloudUpload {
-                message: format!("not reachable: {reason}"),
-                hint: None,
-                kind: ErrorKind::Unavailable,
-                source: None,
-            }
-            .in_pull());
-        }
+        reachable(vault).await.map_err(SyncError::in_pull)?;
         tokio::select! {
             result = pull::run(vault, keys, &self.store, systems, progress) => {
                 result.map_err(SyncError::in_pull)
@@ -244,6 +237,19 @@ impl Syncer {
             return Err(SyncError::no_bucket("no vault is set".into()));
         }
         Ok(CloudSync::new(store.clone(), config))
+    }
+}
+
+/// Fails where a vault surely cannot be reached: a folder that is not there is no empty one.
+async fn reachable(vault: &Vault) -> Result<(), SyncError> {
+    match vault.availability().await {
+        Availability::Unavailable(reason) => Err(SyncError::CloudUpload {
+            message: format!("not reachable: {reason}"),
+            hint: Some("see what stands in the way: `akosha doctor`".into()),
+            kind: ErrorKind::Unavailable,
+            source: None,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
 /// Tries the allowed methods in their order until one brings everything.
 pub struct HybridSync {
     methods: Vec<Box<dyn SyncMethod>>,
+    has_bucket: bool,
     /// Files that are configured although no method may carry them.
     stranded: Vec<PathBuf>,
 }
@@ -51,10 +52,12 @@ impl HybridSync {
                 }
             })
             .collect();
+        let has_bucket = !config.cloud_bucket.is_empty();
         let has_place = config.should_use_cloud() || request.method != MethodChoice::Auto;
         let stranded = config.files.clone().filter(|_| !has_place);
         Ok(Self {
             methods,
+            has_bucket,
             stranded: stranded.unwrap_or_default(),
         })
     }
@@ -98,12 +101,16 @@ impl HybridSync {
             match method.is_available().await {
                 Availability::Available => {}
                 Availability::Unavailable(reason) => {
-                    outcome.errors.push(unreachable(method.name(), &reason));
+                    outcome
+                        .errors
+                        .push(self.unreachable(method.name(), &reason));
                     continue;
                 }
                 Availability::Unknown(reason) => {
                     slow.push(method);
-                    outcome.errors.push(unreachable(method.name(), &reason));
+                    outcome
+                        .errors
+                        .push(self.unreachable(method.name(), &reason));
                     continue;
                 }
             }
@@ -123,6 +130,34 @@ impl HybridSync {
             }
         }
         outcome
+    }
+
+    fn unreachable(&self, method: &'static str, reason: &str) -> SyncError {
+        let message = format!("not reachable: {reason}");
+        let kind = akosha_core::ErrorKind::Unavailable;
+        let hint = match method {
+            "http" if !self.has_bucket => {
+                "name a bucket or a folder in `cloud_bucket`: `akosha config init` writes the file; or \
+             set `akosha_url` to the akosha of another machine"
+            }
+            "http" => "start a server there: `akosha serve`, or set `akosha_url`",
+            _ => "check `cloud_bucket` and `cloud_endpoint`: `akosha config show`",
+        };
+        let hint = Some(hint.to_owned());
+        match method {
+            "http" => SyncError::HttpSync {
+                message,
+                hint,
+                kind,
+                source: None,
+            },
+            _ => SyncError::CloudUpload {
+                message,
+                hint,
+                kind,
+                source: None,
+            },
+        }
     }
 
     /// Names the files that another method than the one that is done has to send.
@@ -173,30 +208,6 @@ impl HybridOutcome {
         );
         self.errors.push(error);
         is_over
-    }
-}
-
-fn unreachable(method: &'static str, reason: &str) -> SyncError {
-    let message = format!("not reachable: {reason}");
-    let kind = akosha_core::ErrorKind::Unavailable;
-    let hint = match method {
-        "http" => "start a server there: `akosha serve`, or set `akosha_url`",
-        _ => "check `cloud_bucket` and `cloud_endpoint`: `akosha config show`",
-    };
-    let hint = Some(hint.to_owned());
-    match method {
-        "http" => SyncError::HttpSync {
-            message,
-            hint,
-            kind,
-            source: None,
-        },
-        _ => SyncError::CloudUpload {
-            message,
-            hint,
-            kind,
-            source: None,
-        },
     }
 }
 

@@ -9,7 +9,7 @@ use akosha_core::{SystemId, UploadId};
 use akosha_store::Store;
 use tokio_util::sync::CancellationToken;
 
-use super::Syncer;
+use super::{Syncer, reachable};
 use crate::care::{Care, CollectOptions, CollectReport, DUE_AFTER, RepairReport};
 use crate::disk::on_disk;
 use crate::files::{self, FetchError, FetchedFile, FileError, FileVersion};
@@ -82,6 +82,7 @@ impl Syncer {
     ) -> Result<VerifyReport, SyncError> {
         let cloud = self.cloud(&self.store)?;
         let (vault, keys) = (cloud.vault()?, cloud.keys().await?);
+        reachable(vault).await?;
         let target = CloudSync::target(vault);
         let pushed = on_disk(&self.store, move |store| {
             let mut pushed = HashMap::new();
@@ -132,6 +133,7 @@ impl Syncer {
     ) -> Result<CollectReport, SyncError> {
         let started = Instant::now();
         let cloud = self.cloud(claimed)?;
+        reachable(cloud.vault()?).await?;
         let target = CloudSync::target(cloud.vault()?);
         let mut report = CollectReport::default();
         for system_id in on_disk(claimed, Store::local_systems).await? {
@@ -175,6 +177,7 @@ impl Syncer {
         progress: &dyn Progress,
     ) -> Result<RepairReport, SyncError> {
         let cloud = self.cloud(claimed)?;
+        reachable(cloud.vault()?).await?;
         let target = CloudSync::target(cloud.vault()?);
         let mut report = RepairReport::default();
         for system_id in on_disk(claimed, Store::local_systems).await? {

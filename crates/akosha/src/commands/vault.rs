@@ -159,8 +159,10 @@ impl Answer for VerifyReport {
         let verdict = match self.problems.len() {
             0 => "everything is right".to_owned(),
             count => format!(
-                "{}; what this machine still knows is sent again by `akosha vault repair`",
-                show::counted(count as u64, "problem", "problems")
+                "{}; what the machine that wrote it still knows it sends again: `akosha vault \
+                 repair{}`",
+                show::counted(count as u64, "problem", "problems"),
+                if self.bytes_read > 0 { " --deep" } else { "" }
             ),
         };
         page.line(format!(

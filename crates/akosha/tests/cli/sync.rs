@@ -93,7 +93,7 @@ fn what_cannot_be_reached_is_told_and_nothing_is_lost() {
     assert_eq!(run.stdout, "");
     insta::assert_snapshot!(run.stderr, @r"
     error: [http] not reachable: nothing listens at `127.0.0.1:9`; 1 change is not synced yet, none is lost
-    hint: start a server there: `akosha serve`, or set `akosha_url`
+    hint: name a bucket or a folder in `cloud_bucket`: `akosha config init` writes the file; or set `akosha_url` to the akosha of another machine
     ");
 }
 
