@@ -525,3 +525,45 @@ fn a_home_without_files_repairs_any_damaged_manifest() {
         assert_same("every revision, once", &home.rows(), &fresh.rows());
     }
 }
+
+#[test]
+fn a_damaged_head_of_a_vault_that_was_moved_is_written_again() {
+    let vault = Vault::new();
+    let mut home = Home::new("laptop").with_folder(vault.root());
+    make_uploads(&home, 0, 3);
+    let moved = home.beside("moved");
+    fs::rename(vault.root(), &moved).unwrap();
+    fs::write(moved.join("systems/laptop/head.json"), "x").unwrap();
+    home.set("cloud_bucket", format!("file://{}", moved.display()));
+    home.store("m3", "After the move");
+    home.json(&["sync"], 1);
+    home.ok(&["vault", "repair"]);
+    let fresh = Home::new("fresh").with_folder(&moved);
+    fresh.ok(&["pull"]);
+    assert_same("every revision, once", &home.rows(), &fresh.rows());
+}
+
+#[test]
+fn a_damaged_manifest_that_may_list_files_stays() {
+    let vault = Vault::new();
+    let mut home = with_notes(Home::new("laptop").with_folder(vault.root()));
+    make_uploads(&home, 0, 1);
+    let lists = |upload: &Upload| !upload.manifest["files"].as_array().unwrap().is_empty();
+    let listing = vault.uploads("laptop").into_iter().find(lists).unwrap();
+    fs::remove_file(home.beside("notes.db")).unwrap();
+    home.set("files", "");
+    // A moved vault: this home does not know any more what it pushed there.
+    let moved = home.beside("moved");
+    fs::rename(vault.root(), &moved).unwrap();
+    home.set("cloud_bucket", format!("file://{}", moved.display()));
+    make_uploads(&home, 1, 1);
+    let path = moved.join(listing.path.strip_prefix(vault.root()).unwrap());
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, "damaged").unwrap();
+    home.json(&["vault", "repair"], 3);
+    home.json(&["vault", "gc", "--grace-hours", "0"], 3);
+    fs::write(&path, whole).unwrap();
+    let to = home.beside("back");
+    let to = to.to_str().unwrap();
+    home.ok(&["files", "fetch", "notes.db", "--to", to]);
+}

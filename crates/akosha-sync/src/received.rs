@@ -46,7 +46,6 @@ impl ReceiveError {
     /// against such that a newer one wrote, or that nobody here has the key for.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
-            Self::Manifest(ManifestError::Signature(_)) => false,
             Self::Manifest(error) => !error.may_pass_later(),
             Self::Vault(error) => matches!(error, VaultError::TooLarge { .. }),
             _ => false,

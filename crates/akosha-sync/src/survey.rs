@@ -254,6 +254,13 @@ impl Survey {
             || self.unreadable.iter().any(|found| !found.is_damaged)
     }
 
+    /// Returns whether there are pieces of files that no readable manifest names.
+    pub(crate) fn has_stray_pieces(&self) -> bool {
+        let named: HashSet<&VaultKey> = self.named.keys().map(|(key, _)| key).collect();
+        let mut objects = self.objects.keys();
+        objects.any(|key| matches!(key, VaultKey::Chunk { .. }) && !named.contains(key))
+    }
+
     /// Returns whether all segments of an upload are there, as far as a listing tells.
     pub(crate) fn is_intact(&self, upload: &Upload) -> bool {
         let mut segments = upload.segments.iter();

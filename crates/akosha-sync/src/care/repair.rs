@@ -10,7 +10,7 @@ mod head;
 use std::collections::HashSet;
 
 use akosha_core::UploadId;
-use akosha_store::{Begun, PushState, Store};
+use akosha_store::{Begun, PushState, PushedFile, Store};
 use serde::Serialize;
 
 use super::Care;
@@ -85,6 +85,8 @@ impl Care<'_> {
         let begun = self.begun(all.chain(unreadable)).await?;
         let mut broken = Broken::default();
         let mut whole = HashSet::new();
+        let files = self.pushed_files().await?;
+        let has_strays = survey.has_stray_pieces();
         for Unreadable {
             upload_id,
             fault,
@@ -94,7 +96,12 @@ impl Care<'_> {
             let Some(known) = begun.get(upload_id) else {
                 continue;
             };
-            if *is_damaged {
+            let is_listing = |file: &PushedFile| file.upload_id == *upload_id;
+            if *is_damaged && has_strays && !files.iter().any(is_listing) {
+                // It may be what names those pieces, and nobody knows of which files.
+                let why = format!("{fault}; it stays, since it may list files");
+                report.leave(survey, upload_id, &why);
+            } else if *is_damaged {
                 broken.uploads.push(replaced(upload_id, known));
                 broken.there.push(upload_id.clone());
             } else {

@@ -64,7 +64,7 @@ impl Care<'_> {
         Ok(())
     }
 
-    async fn pushed_files(&self) -> Result<Vec<PushedFile>, SyncError> {
+    pub(super) async fn pushed_files(&self) -> Result<Vec<PushedFile>, SyncError> {
         let Publication {
             store,
             target,

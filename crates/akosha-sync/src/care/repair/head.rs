@@ -19,15 +19,17 @@ impl Care<'_> {
             system_id,
             ..
         } = self.publication;
-        match vault.read_head(system_id).await {
+        let is_damaged = match vault.read_head(system_id).await {
             Ok(Some(_)) => return Ok(()),
-            Ok(None) | Err(VaultError::Damaged { .. }) => {}
+            Ok(None) => false,
+            Err(VaultError::Damaged { .. }) => true,
             Err(error) => return Err(error.into()),
-        }
-        let state = self.publication.state().await?;
-        let Some(last) = state.last_upload_id.clone() else {
-            return Ok(());
         };
+        let state = self.publication.state().await?;
+        let last = state.last_upload_id;
+        if last.is_none() && !is_damaged {
+            return Ok(());
+        }
         let survey = self.survey().await?;
         let uploads = survey.uploads.keys().cloned();
         let unreadable = survey
@@ -36,22 +38,22 @@ impl Care<'_> {
             .map(|found| found.upload_id.clone());
         let all: Vec<UploadId> = uploads.chain(unreadable).collect();
         let begun = self.begun(all.iter().cloned()).await?;
-        // Another machine may have taken the id over: its uploads are the later ones.
-        if all.iter().any(|id| !begun.contains_key(id) && *id > last) {
+        // Another machine may have taken the id over: its uploads are the later ones. In a vault
+        // that lies elsewhere now, nobody knows which are.
+        let is_later = |id: &UploadId| last.as_ref().is_none_or(|last| id > last);
+        if all.iter().any(|id| !begun.contains_key(id) && is_later(id)) {
             return Ok(());
         }
         on_disk(store, Store::check_claim).await?;
         // Where the last one is gone too, pushes go on from the newest that is left.
-        let newest = if survey.has(&last) {
-            Some(last)
-        } else {
-            let left = begun
-                .iter()
-                .filter(|(id, _)| survey.uploads.contains_key(*id));
-            let newest = left.max_by_key(|(_, begun)| (begun.intent.to_seq, begun.intent.at));
-            newest.map(|(id, _)| id.clone())
-        };
-        let Some(upload_id) = newest else {
+        let left = begun
+            .iter()
+            .filter(|(id, _)| survey.uploads.contains_key(*id))
+            .max_by_key(|(_, begun)| (begun.intent.to_seq, begun.intent.at))
+            .map(|(id, begun)| (id.clone(), begun.epoch));
+        let last = last.filter(|last| survey.has(last));
+        let newest = last.map(|last| (last, state.epoch)).or(left);
+        let Some((upload_id, epoch)) = newest else {
             // Nothing is left that can be read: the sync that follows begins anew.
             vault.delete(&VaultKey::head(system_id)).await?;
             return Ok(());
@@ -60,7 +62,7 @@ impl Care<'_> {
             upload_id,
             system_id: system_id.clone(),
             writer_id: store.writer_id().clone(),
-            epoch: state.epoch,
+            epoch,
             updated_at: store.sources().clock.now(),
         };
         if vault.mend_head(&head).await? == Swap::Swapped {
