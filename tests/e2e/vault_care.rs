@@ -567,3 +567,32 @@ fn a_damaged_manifest_that_may_list_files_stays() {
     let to = to.to_str().unwrap();
     home.ok(&["files", "fetch", "notes.db", "--to", to]);
 }
+
+#[test]
+fn a_moved_vault_whose_key_is_lost_gets_everything_again() {
+    let vault = Vault::new();
+    let mut home = Home::new("laptop").with_folder(vault.root());
+    home.ok(&["key", "create"]);
+    home.set("encryption", "on");
+    make_uploads(&home, 0, 2);
+    let moved = home.beside("moved");
+    fs::rename(vault.root(), &moved).unwrap();
+    home.set("cloud_bucket", format!("file://{}", moved.display()));
+    fs::remove_file(home.root().join("keys.json")).unwrap();
+    home.ok(&["key", "create"]);
+    home.store("m2", "Under the new key");
+    home.json(&["sync"], 2);
+    // What the lost key sealed stays, and is named; everything is there under the new one.
+    home.json(&["vault", "repair"], 3);
+    assert_eq!(home.lag(), 0);
+    let mut fresh = Home::new("fresh").with_folder(&moved);
+    fresh.set("encryption", "on");
+    fresh.ok(&["status"]);
+    fs::copy(
+        home.root().join("keys.json"),
+        fresh.root().join("keys.json"),
+    )
+    .unwrap();
+    fresh.json(&["pull"], 3);
+    assert_same("every revision, once", &home.rows(), &fresh.rows());
+}

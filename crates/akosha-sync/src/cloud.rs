@@ -124,7 +124,7 @@ impl CloudSync {
         };
         let publication = self.publication(target, system_id).await?;
         let state = publication.state().await?;
-        if publication.is_expected(&head, &state) || publication.resume(&head).await? {
+        if publication.is_expected(&head, &state) || publication.resume(&head, false).await? {
             return Ok(Adoption {
                 epoch: head.epoch,
                 adopted: false,
@@ -395,7 +395,7 @@ impl CloudSync {
             if let Some(CurrentHead { head, .. }) = &current
                 && !publication.is_expected(head, &state)
             {
-                if !publication.resume(head).await? {
+                if !publication.resume(head, false).await? {
                     return Err(publication.conflict(head, &state));
                 }
             } else if current.is_none() && state.last_upload_id.is_some() && state.intent.is_none()

@@ -91,7 +91,10 @@ impl Care<'_> {
         let current = if options.dry_run {
             publication.vault.read_head(publication.system_id).await?
         } else {
-            publication.settled().await?.map(|(_, current)| current)
+            publication
+                .settled(false)
+                .await?
+                .map(|(_, current)| current)
         };
         let Some(current) = current else {
             return Ok(());

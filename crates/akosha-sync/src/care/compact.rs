@@ -37,7 +37,7 @@ impl Care<'_> {
         let fewest = fewest.max(2);
         let mut merged = 0;
         let mut done = HashSet::new();
-        while let Some(at) = self.publication.settled().await? {
+        while let Some(at) = self.publication.settled(false).await? {
             let survey = self.survey().await?;
             if !self.is_complete(&survey).await? {
                 break;

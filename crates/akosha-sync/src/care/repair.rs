@@ -57,7 +57,7 @@ impl Care<'_> {
         report: &mut RepairReport,
     ) -> Result<(), SyncError> {
         self.restore_head(report).await?;
-        let Some(at) = self.publication.settled().await? else {
+        let Some(at) = self.publication.settled(true).await? else {
             // Nothing is visible: the sync that follows sends everything.
             return Ok(());
         };
@@ -241,7 +241,7 @@ impl Care<'_> {
                 report.uploads_replaced += broken.uploads.len() as u64;
                 return self.take_back(broken.there).await;
             }
-            at = self.publication.settled().await?;
+            at = self.publication.settled(true).await?;
         }
         Ok(())
     }

@@ -67,23 +67,32 @@ impl Publication<'_> {
     }
 
     /// Settles what was begun, and returns how far pushes have come, with the head. `None` where
-    /// the vault has no head.
+    /// the vault has no head. What this home wrote with a key that is lost counts as not there
+    /// where it `gives_up`: then everything is sent again.
     ///
     /// # Errors
     /// Fails with a conflict where another one writes.
-    pub(crate) async fn settled(&self) -> Result<Option<(PushState, CurrentHead)>, SyncError> {
+    pub(crate) async fn settled(
+        &self,
+        gives_up: bool,
+    ) -> Result<Option<(PushState, CurrentHead)>, SyncError> {
         loop {
             let Some(current) = self.vault.read_head(self.system_id).await? else {
                 return Ok(None);
             };
             let state = self.state().await?;
             if !self.is_expected(&current.head, &state) {
-                if !self.resume(&current.head).await? {
+                if !self.resume(&current.head, gives_up).await? {
                     return Err(self.conflict(&current.head, &state));
                 }
             } else if let Some(intent) = &state.intent {
                 let mut report = MethodReport::default();
-                self.finish(intent, Some(current), &mut report).await?;
+                let finished = self.finish(intent, Some(current), &mut report).await;
+                if gives_up && finished.as_ref().is_err_and(lacks_key) {
+                    self.abandon().await?;
+                } else {
+                    finished?;
+                }
             } else {
                 return Ok(Some((state, current)));
             }
@@ -293,8 +302,9 @@ impl Publication<'_> {
 
     /// Goes on from the newest upload of the vault where this store began that upload: the vault
     /// lies at another address now, was put back to an earlier state, or holds what a process of
-    /// this home wrote that lost its lease. Returns false where another one wrote it.
-    pub(crate) async fn resume(&self, head: &Head) -> Result<bool, SyncError> {
+    /// this home wrote that lost its lease. Returns false where another one wrote it. Where the key
+    /// of the upload is lost, it counts as not there if this `gives_up`.
+    pub(crate) async fn resume(&self, head: &Head, gives_up: bool) -> Result<bool, SyncError> {
         if &head.writer_id != self.store.writer_id() {
             return Ok(false);
         }
@@ -308,7 +318,7 @@ impl Publication<'_> {
         };
         let is_whole = match self.read_back(&begun.intent).await {
             Ok(_) => true,
-            Err(error) if is_damaged(&error) => false,
+            Err(error) if is_damaged(&error) || gives_up && lacks_key(&error) => false,
             Err(error) => return Err(error),
         };
         tracing::info!(upload = %head.upload_id, is_whole, "goes on from an upload of this home");
@@ -442,6 +452,11 @@ impl Publication<'_> {
         let key = VaultKey::manifest(self.system_id, &intent.upload_id);
         Ok(self.vault.delete(&key).await?)
     }
+}
+
+/// Returns whether a key that this home lacks is what stands in the way.
+fn lacks_key(error: &SyncError) -> bool {
+    error.kind() == ErrorKind::Config
 }
 
 fn is_damaged(error: &SyncError) -> bool {
