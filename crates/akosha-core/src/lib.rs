@@ -8,6 +8,7 @@ mod error;
 mod id;
 mod memory;
 mod metadata;
+pub mod metric;
 pub mod redact;
 mod source;
 pub mod time;

@@ -3,6 +3,7 @@
 //! whatever dies.
 
 mod availability;
+pub mod breaker;
 pub mod care;
 mod cloud;
 mod content_hash;
