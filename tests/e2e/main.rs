@@ -36,4 +36,5 @@ mod stdio;
 mod support;
 mod the_loop;
 mod vault_care;
+mod vault_repair;
 mod vault_verify;

@@ -2,8 +2,9 @@
 //! needs any more, and sends again what was lost.
 //!
 //! All three work on the systems that this home writes, under its drain lease, and stop at a head
-//! that somebody else moved. None of them changes an object that is there: what is written is a new
-//! upload that stands for others, and what is removed is what nothing names.
+//! that somebody else moved. An object never becomes another than its name says: what is written is
+//! a new upload that stands for others, or a lost object as it was; what is removed is what nothing
+//! needs, or what is damaged and was made good.
 
 mod collect;
 mod compact;
@@ -13,8 +14,8 @@ mod replacement;
 
 use std::collections::HashMap;
 
-use akosha_core::UploadId;
-use akosha_store::{Begun, Store};
+use akosha_core::{SystemId, UploadId};
+use akosha_store::{Begun, Store, Target};
 
 pub use collect::{CollectOptions, CollectReport};
 pub use repair::RepairReport;
@@ -22,8 +23,9 @@ pub use repair::RepairReport;
 use crate::SyncError;
 use crate::cloud::Publication;
 use crate::crypt::VaultKeys;
-use crate::disk::on_disk;
 use crate::survey::Survey;
+use crate::vault::VaultKey;
+use crate::verify::Problem;
 
 /// Uploads of a system after which a home looks whether small ones can be merged: some days of
 /// work.
@@ -54,28 +56,30 @@ impl<'a> Care<'a> {
         Survey::of(vault, &self.keys, store, system_id).await
     }
 
-    /// Returns whether everything that has to be there is, and can be read: only then is it known
-    /// what nothing needs.
-    async fn is_complete(&self, survey: &Survey) -> Result<bool, SyncError> {
+    /// Returns why nothing may be merged or removed: what is missing, or cannot be read, may name
+    /// anything.
+    async fn obstacles(
+        &self,
+        survey: &Survey,
+        newest: &UploadId,
+    ) -> Result<Vec<Problem>, SyncError> {
         let pushed = self.pushed().await?;
-        Ok(survey.unreadable.is_empty() && survey.missing(&pushed).is_empty())
+        let missing = survey.missing(pushed.iter().chain([newest]));
+        let missing = missing.into_keys().map(|id| (id, "it is not there"));
+        let unreadable = survey.unreadable.iter();
+        let unreadable = unreadable.map(|found| (&found.upload_id, found.fault.as_str()));
+        let problem = |(upload_id, fault): (&UploadId, &str)| Problem {
+            system_id: survey.system_id.to_string(),
+            upload_id: Some(upload_id.to_string()),
+            key: VaultKey::manifest(&survey.system_id, upload_id).to_string(),
+            problem: format!("{fault}; nothing of the system was merged or removed"),
+        };
+        Ok(missing.chain(unreadable).map(problem).collect())
     }
 
     /// Returns the uploads that this home made and the vault has acknowledged.
     async fn pushed(&self) -> Result<Vec<UploadId>, SyncError> {
-        let Publication {
-            store,
-            target,
-            system_id,
-            ..
-        } = self.publication;
-        let (target, system_id) = (target.clone(), system_id.clone());
-        on_disk(store, move |store: &Store| {
-            let mut pushed = store.pushed_uploads(&target, &system_id)?;
-            pushed.extend(store.push_state(&target, &system_id)?.last_upload_id);
-            Ok(pushed)
-        })
-        .await
+        self.publication.on_disk(Store::pushed_uploads).await
     }
 
     /// Returns those of `uploads` that this home made.
@@ -83,18 +87,17 @@ impl<'a> Care<'a> {
         &self,
         uploads: impl IntoIterator<Item = UploadId>,
     ) -> Result<HashMap<UploadId, Begun>, SyncError> {
-        let system_id = self.publication.system_id.clone();
         let uploads: Vec<UploadId> = uploads.into_iter().collect();
-        on_disk(self.publication.store, move |store: &Store| {
+        let look = move |store: &Store, _: &Target, system_id: &SystemId| {
             let mut begun = HashMap::new();
             for upload_id in uploads {
-                let known = store.begun(&system_id, &upload_id)?;
+                let known = store.begun(system_id, &upload_id)?;
                 if let Some(known) = known.filter(|known| !known.is_adopted) {
                     begun.insert(upload_id, known);
                 }
             }
             Ok(begun)
-        })
-        .await
+        };
+        self.publication.on_disk(look).await
     }
 }

@@ -254,11 +254,18 @@ impl Survey {
             || self.unreadable.iter().any(|found| !found.is_damaged)
     }
 
-    /// Returns whether there are pieces of files that no readable manifest names.
-    pub(crate) fn has_stray_pieces(&self) -> bool {
+    /// Returns the segments and pieces of files that no readable manifest names.
+    pub(crate) fn unnamed(&self) -> impl Iterator<Item = (&VaultKey, &Object)> {
         let named: HashSet<&VaultKey> = self.named.keys().map(|(key, _)| key).collect();
-        let mut objects = self.objects.keys();
-        objects.any(|key| matches!(key, VaultKey::Chunk { .. }) && !named.contains(key))
+        self.objects.iter().filter(move |(key, _)| {
+            matches!(key, VaultKey::Segment { .. } | VaultKey::Chunk { .. }) && !named.contains(key)
+        })
+    }
+
+    /// Returns every upload that is there, readable or not.
+    pub(crate) fn all_uploads(&self) -> impl Iterator<Item = UploadId> {
+        let unreadable = self.unreadable.iter().map(|found| &found.upload_id);
+        self.uploads.keys().chain(unreadable).cloned()
     }
 
     /// Returns whether all segments of an upload are there, as far as a listing tells.

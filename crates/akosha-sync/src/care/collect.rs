@@ -120,10 +120,10 @@ impl Care<'_> {
         let is_old = |at: DateTime<Utc>| now - at >= options.grace;
         let needless = self.needless(&survey, &newest, is_old).await?;
         let mut doomed = Vec::new();
-        for (key, size, at) in unnamed(&survey) {
+        for (key, object) in survey.unnamed() {
             report.unreferenced += 1;
-            if is_old(at) {
-                doomed.push((key, size));
+            if is_old(object.last_modified) {
+                doomed.push((key.clone(), object.size_bytes));
             } else {
                 report.kept += 1;
             }
@@ -147,26 +147,6 @@ impl Care<'_> {
         report.removed += doomed.len() as u64;
         report.removed_bytes += doomed.iter().map(|(_, size)| size).sum::<u64>();
         Ok(())
-    }
-
-    /// Returns why nothing may be removed: what is missing, or cannot be read, may name anything.
-    async fn obstacles(
-        &self,
-        survey: &Survey,
-        newest: &UploadId,
-    ) -> Result<Vec<Problem>, SyncError> {
-        let pushed = self.pushed().await?;
-        let missing = survey.missing(pushed.iter().chain([newest]));
-        let missing = missing.into_keys().map(|id| (id, "it is not there"));
-        let unreadable = survey.unreadable.iter();
-        let unreadable = unreadable.map(|found| (&found.upload_id, found.fault.as_str()));
-        let problem = |(upload_id, fault): (&UploadId, &str)| Problem {
-            system_id: survey.system_id.to_string(),
-            upload_id: Some(upload_id.to_string()),
-            key: VaultKey::manifest(&survey.system_id, upload_id).to_string(),
-            problem: format!("{fault}; nothing of the system was removed"),
-        };
-        Ok(missing.chain(unreadable).map(problem).collect())
     }
 
     /// Returns the uploads for which another one stands that is whole, byte for byte, and old
@@ -214,9 +194,7 @@ impl Care<'_> {
         needless.sort();
         Ok(needless)
     }
-}
 
-impl Care<'_> {
     /// Returns whether the segments of an upload have the bytes that they have to.
     async fn is_whole(&self, upload: &Upload) -> Result<bool, SyncError> {
         let Publication {
@@ -237,15 +215,4 @@ impl Care<'_> {
         }
         Ok(true)
     }
-}
-
-/// Returns the objects that no manifest names, with their sizes and ages.
-fn unnamed(survey: &Survey) -> Vec<(VaultKey, u64, DateTime<Utc>)> {
-    let named: HashSet<&VaultKey> = survey.named.keys().map(|(key, _)| key).collect();
-    let objects = survey.objects.iter().filter(|(key, _)| {
-        matches!(key, VaultKey::Segment { .. } | VaultKey::Chunk { .. }) && !named.contains(key)
-    });
-    objects
-        .map(|(key, object)| (key.clone(), object.size_bytes, object.last_modified))
-        .collect()
 }

@@ -39,7 +39,9 @@ impl Care<'_> {
         let mut done = HashSet::new();
         while let Some(at) = self.publication.settled(false).await? {
             let survey = self.survey().await?;
-            if !self.is_complete(&survey).await? {
+            // A collection that follows says them.
+            let obstacles = self.obstacles(&survey, &at.1.head.upload_id).await?;
+            if !obstacles.is_empty() {
                 break;
             }
             let begun = self.begun(survey.uploads.keys().cloned()).await?;
@@ -47,7 +49,7 @@ impl Care<'_> {
             let may_merge = |id: &UploadId, upload: &Upload| {
                 // What is sealed is not written in the clear.
                 let keeps_secret = is_sealed || upload.encryption.is_none();
-                keeps_secret && begun.contains_key(id) && !done.contains(id)
+                keeps_secret && !done.contains(id)
             };
             let Some(run) = Run::choose(&survey, &begun, may_merge, fewest) else {
                 break;

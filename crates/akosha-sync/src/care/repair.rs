@@ -77,16 +77,12 @@ impl Care<'_> {
     /// Makes missing segments again where they come out as they were. Returns the uploads of this
     /// home that stay broken.
     async fn mend(&self, survey: &Survey, report: &mut RepairReport) -> Result<Broken, SyncError> {
-        let all = survey.uploads.keys().cloned();
-        let unreadable = survey
-            .unreadable
-            .iter()
-            .map(|found| found.upload_id.clone());
-        let begun = self.begun(all.chain(unreadable)).await?;
+        let begun = self.begun(survey.all_uploads()).await?;
         let mut broken = Broken::default();
         let mut whole = HashSet::new();
-        let files = self.pushed_files().await?;
-        let has_strays = survey.has_stray_pieces();
+        let files = self.publication.on_disk(Store::pushed_files).await?;
+        let is_piece = |key: &VaultKey| matches!(key, VaultKey::Chunk { .. });
+        let has_strays = survey.unnamed().any(|(key, _)| is_piece(key));
         for Unreadable {
             upload_id,
             fault,
@@ -239,26 +235,12 @@ impl Care<'_> {
             report.bytes_transferred += sent.bytes_transferred;
             if is_last {
                 report.uploads_replaced += broken.uploads.len() as u64;
-                return self.take_back(broken.there).await;
+                for upload_id in &broken.there {
+                    self.publication.take_back(upload_id).await?;
+                }
+                return Ok(());
             }
             at = self.publication.settled(true).await?;
-        }
-        Ok(())
-    }
-
-    /// Removes uploads that are broken, and for which another one stands now.
-    async fn take_back(&self, uploads: Vec<UploadId>) -> Result<(), SyncError> {
-        let Publication {
-            store,
-            vault,
-            system_id,
-            ..
-        } = self.publication;
-        for upload_id in uploads {
-            on_disk(store, Store::check_claim).await?;
-            vault.delete(&VaultKey::inbox(&upload_id)).await?;
-            let manifest = VaultKey::manifest(system_id, &upload_id);
-            vault.delete(&manifest).await?;
         }
         Ok(())
     }

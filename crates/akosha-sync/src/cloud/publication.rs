@@ -2,7 +2,7 @@
 //! an upload that stopped half-way.
 
 use akosha_core::{ErrorKind, SystemId, UploadId, time};
-use akosha_store::{PushIntent, PushState, PushedFile, Store, Target, Trigger};
+use akosha_store::{Begun, PushIntent, PushState, PushedFile, Store, StoreError, Target, Trigger};
 use bytes::Bytes;
 use tempfile::TempPath;
 
@@ -28,13 +28,18 @@ pub(crate) struct Publication<'a> {
 }
 
 impl Publication<'_> {
+    /// Runs a call of the store about the uploads of the system to the vault, on a blocking thread.
+    pub(crate) async fn on_disk<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Store, &Target, &SystemId) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, SyncError> {
+        let (target, system_id) = (self.target.clone(), self.system_id.clone());
+        on_disk(self.store, move |store| call(store, &target, &system_id)).await
+    }
+
     /// Returns how far this store's pushes have come.
     pub(crate) async fn state(&self) -> Result<PushState, SyncError> {
-        let (target, system_id) = (self.target.clone(), self.system_id.clone());
-        on_disk(self.store, move |store| {
-            store.push_state(&target, &system_id)
-        })
-        .await
+        self.on_disk(Store::push_state).await
     }
 
     /// Returns whether a head is where this store's pushes to the vault have left it.
@@ -141,12 +146,9 @@ impl Publication<'_> {
 
     /// Records an upload, so that a later push can tell what became of it.
     pub(crate) async fn begin(&self, intent: &PushIntent) -> Result<(), SyncError> {
-        let (target, system_id) = (self.target.clone(), self.system_id.clone());
         let intent = intent.clone();
-        on_disk(self.store, move |store| {
-            store.begin_push(&target, &system_id, &intent)
-        })
-        .await
+        self.on_disk(move |store, target, system_id| store.begin_push(target, system_id, &intent))
+            .await
     }
 
     /// Starts the manifest of an upload that follows `current`.
@@ -217,15 +219,12 @@ impl Publication<'_> {
             .iter()
             .map(|group| group.row(&intent.upload_id))
             .collect();
-        on_disk(self.store, {
-            let (id, system_id) = (intent.upload_id.clone(), self.system_id.clone());
-            let target = self.target.clone();
-            move |store| {
-                if !files.is_empty() {
-                    store.record_files(&target, &system_id, &files)?;
-                }
-                store.record_upload(&id, &system_id, rows)
+        let id = intent.upload_id.clone();
+        self.on_disk(move |store, target, system_id| {
+            if !files.is_empty() {
+                store.record_files(target, system_id, &files)?;
             }
+            store.record_upload(&id, system_id, rows)
         })
         .await?;
         self.acknowledge(Some(&intent.upload_id), intent.to_seq)
@@ -241,10 +240,9 @@ impl Publication<'_> {
         upload_id: Option<&UploadId>,
         to_seq: i64,
     ) -> Result<(), SyncError> {
-        let (target, system_id) = (self.target.clone(), self.system_id.clone());
         let upload_id = upload_id.cloned();
-        on_disk(self.store, move |store| {
-            store.ack_push(&target, &system_id, upload_id.as_ref(), to_seq)
+        self.on_disk(move |store, target, system_id| {
+            store.ack_push(target, system_id, upload_id.as_ref(), to_seq)
         })
         .await
     }
@@ -269,14 +267,13 @@ impl Publication<'_> {
                 return published;
             }
             // Its changes are sent anew.
-            self.take_back(intent).await?;
+            self.take_back(&intent.upload_id).await?;
             if let Some(epoch) = announced {
-                let (target, system_id) = (self.target.clone(), self.system_id.clone());
                 let upload_id = intent.upload_id.clone();
-                return on_disk(self.store, move |store| {
-                    store.adopt(&target, &system_id, &upload_id, epoch, true)
-                })
-                .await;
+                let adopt = move |store: &Store, target: &Target, system_id: &SystemId| {
+                    store.adopt(target, system_id, &upload_id, epoch, true)
+                };
+                return self.on_disk(adopt).await;
             }
         }
         self.abandon().await
@@ -293,7 +290,7 @@ impl Publication<'_> {
         if self.vault.size_of(&key).await?.is_some() {
             match self.read_back(intent).await {
                 Ok(manifest) => return self.settle(intent, &manifest, report).await,
-                Err(error) if is_damaged(&error) => self.take_back(intent).await?,
+                Err(error) if is_damaged(&error) => self.take_back(&intent.upload_id).await?,
                 Err(error) => return Err(error),
             }
         }
@@ -308,11 +305,7 @@ impl Publication<'_> {
         if &head.writer_id != self.store.writer_id() {
             return Ok(false);
         }
-        let begun = on_disk(self.store, {
-            let (system_id, upload_id) = (self.system_id.clone(), head.upload_id.clone());
-            move |store| store.begun(&system_id, &upload_id)
-        })
-        .await?;
+        let begun = self.begun(&head.upload_id).await?;
         let Some(begun) = begun.filter(|begun| head.epoch <= begun.epoch) else {
             return Ok(false);
         };
@@ -322,9 +315,9 @@ impl Publication<'_> {
             Err(error) => return Err(error),
         };
         tracing::info!(upload = %head.upload_id, is_whole, "goes on from an upload of this home");
-        let (target, system_id, epoch) = (self.target.clone(), self.system_id.clone(), head.epoch);
-        on_disk(self.store, move |store| {
-            store.resume_push(&target, &system_id, &begun.intent, epoch, is_whole)
+        let epoch = head.epoch;
+        self.on_disk(move |store, target, system_id| {
+            store.resume_push(target, system_id, &begun.intent, epoch, is_whole)
         })
         .await?;
         Ok(true)
@@ -362,21 +355,13 @@ impl Publication<'_> {
 
     /// Returns the newest upload that lists files, as far as this store pushed it.
     pub(crate) async fn newest_with_files(&self) -> Result<Option<UploadId>, SyncError> {
-        let (target, system_id) = (self.target.clone(), self.system_id.clone());
-        on_disk(self.store, move |store| {
-            let rows = store.pushed_files(&target, &system_id)?;
-            Ok(rows.into_iter().map(|row| row.upload_id).max())
-        })
-        .await
+        let rows = self.on_disk(Store::pushed_files).await?;
+        Ok(rows.into_iter().map(|row| row.upload_id).max())
     }
 
     /// Gives the upload up; its changes stay unacknowledged.
     pub(crate) async fn abandon(&self) -> Result<(), SyncError> {
-        let (target, system_id) = (self.target.clone(), self.system_id.clone());
-        on_disk(self.store, move |store| {
-            store.abandon_push(&target, &system_id)
-        })
-        .await
+        self.on_disk(Store::abandon_push).await
     }
 
     /// Moves the head to the upload. Where somebody else moved it first, the manifest is taken
@@ -408,7 +393,7 @@ impl Publication<'_> {
                 Ok(())
             }
             Swap::Lost { current } => {
-                self.take_back(intent).await?;
+                self.take_back(&intent.upload_id).await?;
                 self.abandon().await?;
                 Err(self.lost_to(current).await?)
             }
@@ -420,16 +405,13 @@ impl Publication<'_> {
         let head = current.map(|current| current.head);
         if let Some(head) = &head
             && &head.writer_id == self.store.writer_id()
+            && self.begun(&head.upload_id).await?.is_some()
         {
-            let (system_id, upload_id) = (self.system_id.clone(), head.upload_id.clone());
-            let begun = on_disk(self.store, move |store| store.begun(&system_id, &upload_id));
-            if begun.await?.is_some() {
-                return Ok(SyncError::Local {
-                    message: "an earlier sync of this home came through at the same moment".into(),
-                    hint: "nothing is lost; repeat it: `akosha sync`".into(),
-                    kind: ErrorKind::Unavailable,
-                });
-            }
+            return Ok(SyncError::Local {
+                message: "an earlier sync of this home came through at the same moment".into(),
+                hint: "nothing is lost; repeat it: `akosha sync`".into(),
+                kind: ErrorKind::Unavailable,
+            });
         }
         let message = format!(
             "another machine wrote as `{}` at the same moment; nothing was overwritten",
@@ -444,13 +426,21 @@ impl Publication<'_> {
         ))
     }
 
-    /// Deletes the manifest of an upload that was never announced, or is damaged. Not without the
-    /// claim: whoever has it now may have announced the upload.
-    async fn take_back(&self, intent: &PushIntent) -> Result<(), SyncError> {
+    /// Returns what this store knows of an upload that it began.
+    async fn begun(&self, upload_id: &UploadId) -> Result<Option<Begun>, SyncError> {
+        let upload_id = upload_id.clone();
+        self.on_disk(move |store, _, system_id| store.begun(system_id, &upload_id))
+            .await
+    }
+
+    /// Removes the marker and the manifest of an upload that was never announced, or is broken. Not
+    /// without the claim: whoever has it now may have announced the upload.
+    pub(crate) async fn take_back(&self, upload_id: &UploadId) -> Result<(), SyncError> {
         on_disk(self.store, Store::check_claim).await?;
-        tracing::warn!(upload = %intent.upload_id, "takes back an upload");
-        let key = VaultKey::manifest(self.system_id, &intent.upload_id);
-        Ok(self.vault.delete(&key).await?)
+        tracing::warn!(upload = %upload_id, "takes back an upload");
+        self.vault.delete(&VaultKey::inbox(upload_id)).await?;
+        let manifest = VaultKey::manifest(self.system_id, upload_id);
+        Ok(self.vault.delete(&manifest).await?)
     }
 }
 

@@ -87,8 +87,7 @@ impl Syncer {
         let pushed = on_disk(&self.store, move |store| {
             let mut pushed = HashMap::new();
             for system_id in store.local_systems()? {
-                let mut uploads = store.pushed_uploads(&target, &system_id)?;
-                uploads.extend(store.push_state(&target, &system_id)?.last_upload_id);
+                let uploads = store.pushed_uploads(&target, &system_id)?;
                 if !uploads.is_empty() {
                     pushed.insert(system_id, uploads);
                 }
@@ -236,7 +235,9 @@ fn unless_left(
     cared: Result<(), SyncError>,
 ) -> Result<(), SyncError> {
     match cared {
-        Err(error) if system_id != store.system_id() && !error.is_retryable() => {
+        Err(error @ (SyncError::Conflict { .. } | SyncError::CloudUpload { .. }))
+            if system_id != store.system_id() && !error.is_retryable() =>
+        {
             tracing::warn!(%system_id, %error, "what lies under a former id is left as it is");
             Ok(())
         }

@@ -165,7 +165,7 @@ impl Vault {
         if done.is_err()
             && let Err(error) = self.drop_parts(&object).await
         {
-            tracing::debug!(%error, "the parts that were sent stay behind for now");
+            tracing::debug!(%error, "the parts that were sent stay behind");
             return done;
         }
         if is_kept {

@@ -89,13 +89,8 @@ fn count_objects(survey: &Survey, report: &mut VerifyReport) {
             report.note(&survey.system_id, Some(&origin.upload_id), key, problem);
         }
     }
-    if !survey.unreadable.is_empty() {
-        return;
-    }
-    for (key, object) in &survey.objects {
-        let is_named_by_manifests =
-            matches!(key, VaultKey::Segment { .. } | VaultKey::Chunk { .. });
-        if is_named_by_manifests && !named.contains(key) {
+    if survey.unreadable.is_empty() {
+        for (_, object) in survey.unnamed() {
             report.unreferenced += 1;
             report.unreferenced_bytes += object.size_bytes;
         }

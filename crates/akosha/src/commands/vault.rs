@@ -244,7 +244,9 @@ impl Answer for RepairAnswer {
             ))?;
         }
         for name in &repaired.files_resent {
-            page.line(format!("sends {name} again"))?;
+            page.line(format!(
+                "the sync that follows sends {name} again where it is here"
+            ))?;
         }
         self.sync.write_text(page)?;
         self.verified.write_text(page)

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use akosha_store::{PushedFile, Store};
+use akosha_core::SystemId;
+use akosha_store::{PushedFile, Store, Target};
 
 use super::{Broken, RepairReport};
 use crate::care::Care;
@@ -35,7 +36,7 @@ impl Care<'_> {
             progress,
         };
         let begun = self.begun(survey.uploads.keys().cloned()).await?;
-        let files = self.pushed_files().await?;
+        let files = self.publication.on_disk(Store::pushed_files).await?;
         let current: HashSet<ContentHash> = files
             .iter()
             .filter_map(Group::of)
@@ -64,20 +65,6 @@ impl Care<'_> {
         Ok(())
     }
 
-    pub(super) async fn pushed_files(&self) -> Result<Vec<PushedFile>, SyncError> {
-        let Publication {
-            store,
-            target,
-            system_id,
-            ..
-        } = self.publication;
-        let (target, system_id) = (target.clone(), system_id.clone());
-        on_disk(store, move |store: &Store| {
-            store.pushed_files(&target, &system_id)
-        })
-        .await
-    }
-
     /// Lets files of which pieces are missing count as changed. Returns what a new upload has to list
     /// where the one that lists the files is broken.
     pub(super) async fn look_at_files(
@@ -86,15 +73,14 @@ impl Care<'_> {
         report: &mut RepairReport,
     ) -> Result<Vec<FileEntry>, SyncError> {
         let Publication {
-            store,
             vault,
-            target,
             system_id,
             keys,
+            ..
         } = self.publication;
         let stored = StoredPieces::of(vault, system_id, []).await?;
         let key = keys.to_encrypt().map(Sealer::key_id);
-        let mut rows = self.pushed_files().await?;
+        let mut rows = self.publication.on_disk(Store::pushed_files).await?;
         let is_lost = |row: &PushedFile| {
             let mut broken = broken.uploads.iter();
             broken.any(|broken| broken.upload_id == row.upload_id)
@@ -112,11 +98,10 @@ impl Care<'_> {
             }
         }
         if !report.files_resent.is_empty() {
-            let (target, system_id) = (target.clone(), system_id.clone());
-            on_disk(store, move |store: &Store| {
-                store.record_files(&target, &system_id, &rows)
-            })
-            .await?;
+            let record = move |store: &Store, target: &Target, system_id: &SystemId| {
+                store.record_files(target, system_id, &rows)
+            };
+            self.publication.on_disk(record).await?;
         }
         let mut entries = groups.values().flat_map(|group| &group.entries);
         let compression = entries.find_map(|file| file.compression);

@@ -31,12 +31,7 @@ impl Care<'_> {
             return Ok(());
         }
         let survey = self.survey().await?;
-        let uploads = survey.uploads.keys().cloned();
-        let unreadable = survey
-            .unreadable
-            .iter()
-            .map(|found| found.upload_id.clone());
-        let all: Vec<UploadId> = uploads.chain(unreadable).collect();
+        let all: Vec<UploadId> = survey.all_uploads().collect();
         let begun = self.begun(all.iter().cloned()).await?;
         // Another machine may have taken the id over: its uploads are the later ones. In a vault
         // that lies elsewhere now, nobody knows which are.

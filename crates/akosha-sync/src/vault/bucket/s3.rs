@@ -179,6 +179,14 @@ mod tests {
         })
     }
 
+    fn configured() -> VaultOptions {
+        VaultOptions {
+            access_key: Some("key".into()),
+            secret_key: Some("secret".into()),
+            ..options()
+        }
+    }
+
     fn environment(variables: &[(&str, &str)]) -> Environment {
         let variables = variables.iter();
         Environment {
@@ -213,13 +221,8 @@ mod tests {
             home: Some(folder.path().into()),
             ..environment(&[("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "B")])
         };
-        let configured = VaultOptions {
-            access_key: Some("key".into()),
-            secret_key: Some("secret".into()),
-            ..options()
-        };
         for (options, environment, source) in [
-            (configured, with_keys.clone(), Credentials::Configured),
+            (configured(), with_keys.clone(), Credentials::Configured),
             (
                 options(),
                 with_keys,
@@ -254,12 +257,7 @@ mod tests {
             home: Some(folder.path().into()),
             ..environment(&[("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "B")])
         };
-        let configured = VaultOptions {
-            access_key: Some("key".into()),
-            secret_key: Some("secret".into()),
-            ..options()
-        };
-        for options in [configured, options()] {
+        for options in [configured(), options()] {
             config("[default]\nregion = eu-west-2\n");
             let bucket = open(&options, "memories", &environment).unwrap();
             assert_eq!(bucket.endpoint.host, "s3.eu-west-2.amazonaws.com");
