@@ -2,7 +2,7 @@
 
 use akosha_core::{MemoryId, SystemId, UploadId};
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::{Store, StoreError, row};
 
@@ -75,19 +75,9 @@ impl Store {
         system_id: &SystemId,
         rows: u64,
     ) -> Result<(), StoreError> {
-        let now = self.now().timestamp_micros();
-        self.db().write(|db| {
-            db.execute(
-                "INSERT OR IGNORE INTO uploads (upload_id, system_id, merged_at, rows) \
-                 VALUES (?1, ?2, ?3, ?4)",
-                params![upload_id.as_str(), system_id.as_str(), now, rows as i64],
-            )?;
-            db.execute(
-                "DELETE FROM quarantine WHERE system_id = ?1 AND upload_id = ?2 AND item = ''",
-                [system_id.as_str(), upload_id.as_str()],
-            )?;
-            Ok(())
-        })
+        let now = self.now();
+        self.db()
+            .write(|db| record(db, upload_id, system_id, rows, now))
     }
 
     /// Sets an upload aside, or with `item` one memory of it, with the reason.
@@ -122,16 +112,9 @@ impl Store {
         reason: &str,
         seen: Option<&str>,
     ) -> Result<(), StoreError> {
-        let now = self.now().timestamp_micros();
-        self.db().write(|db| {
-            db.execute(
-                "INSERT INTO quarantine (upload_id, item, system_id, reason, since, seen) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-                 ON CONFLICT DO UPDATE SET reason = excluded.reason, seen = excluded.seen",
-                params![upload_id, item, system_id, reason, now, seen],
-            )?;
-            Ok(())
-        })
+        let now = self.now();
+        self.db()
+            .write(|db| set_aside(db, system_id, upload_id, item, reason, seen, now))
     }
 
     /// Returns why an upload was set aside for good, where it is still as it was `seen` then.
@@ -209,4 +192,57 @@ impl Store {
             rows.collect()
         })
     }
+}
+
+/// Notes an upload that is merged to its end, and lifts its quarantine.
+pub(crate) fn record(
+    db: &Transaction<'_>,
+    upload_id: &UploadId,
+    system_id: &SystemId,
+    rows: u64,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let (upload_id, system_id) = (upload_id.as_str(), system_id.as_str());
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO uploads (upload_id, system_id, merged_at, rows) \
+         VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![
+        upload_id,
+        system_id,
+        now.timestamp_micros(),
+        rows as i64
+    ])?;
+    db.prepare_cached(
+        "DELETE FROM quarantine WHERE system_id = ?1 AND upload_id = ?2 AND item = ''",
+    )?
+    .execute([system_id, upload_id])?;
+    Ok(())
+}
+
+/// Sets aside an upload, or one memory of it where `item` is not empty. The time since when stays
+/// that of the first time.
+pub(crate) fn set_aside(
+    db: &Transaction<'_>,
+    system_id: &str,
+    upload_id: &str,
+    item: &str,
+    reason: &str,
+    seen: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO quarantine (upload_id, item, system_id, reason, since, seen) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+         ON CONFLICT DO UPDATE SET reason = excluded.reason, seen = excluded.seen",
+    )?
+    .execute(params![
+        upload_id,
+        item,
+        system_id,
+        reason,
+        now.timestamp_micros(),
+        seen
+    ])?;
+    Ok(())
 }

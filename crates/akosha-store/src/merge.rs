@@ -1,7 +1,7 @@
 //! Merging changes that other stores made: idempotent, and the same in any order.
 
 use akosha_core::IngestionMethod;
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use crate::{Change, Op, Store, StoreError, forget, memories, row};
 
@@ -44,10 +44,7 @@ impl Store {
 
     /// Returns the number of the newest change of this store, 0 where there is none.
     pub fn newest_seq(&self) -> Result<i64, StoreError> {
-        self.db().read(|db| {
-            let mut statement = db.prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?;
-            Ok(statement.query_row([], |row| row.get(0))?)
-        })
+        self.db().read(newest_seq)
     }
 
     /// Merges `changes` in one transaction, and counts by what was here at the change `since`: a
@@ -66,13 +63,28 @@ impl Store {
         method: IngestionMethod,
         since: i64,
     ) -> Result<Merged, StoreError> {
-        self.db().write(|db| {
-            let mut merged = Merged::default();
-            for change in changes {
-                merged += self.merge_one(db, change, method, since)?;
-            }
-            Ok(merged)
-        })
+        self.db()
+            .write(|db| self.merge_changes(db, changes, method, Some(since)))
+    }
+
+    /// Merges `changes` in a transaction that goes on. Where `since` is `None` it counts by what
+    /// is here now.
+    pub(crate) fn merge_changes(
+        &self,
+        db: &Transaction<'_>,
+        changes: &[Change],
+        method: IngestionMethod,
+        since: Option<i64>,
+    ) -> Result<Merged, StoreError> {
+        let since = match since {
+            Some(since) => since,
+            None => newest_seq(db)?,
+        };
+        let mut merged = Merged::default();
+        for change in changes {
+            merged += self.merge_one(db, change, method, since)?;
+        }
+        Ok(merged)
     }
 
     fn merge_one(
@@ -128,6 +140,11 @@ impl Store {
         }
         Ok(merged)
     }
+}
+
+fn newest_seq(db: &Connection) -> Result<i64, StoreError> {
+    let mut statement = db.prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 /// Counts a change that takes the place of `head`.

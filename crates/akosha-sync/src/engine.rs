@@ -16,6 +16,7 @@ pub use self::adopt::Adoption;
 pub use self::examine::Examination;
 use crate::disk::on_disk;
 use crate::hybrid::HybridSync;
+use crate::intake::Intake;
 use crate::lease::Kept;
 use crate::vault::Vault;
 use crate::{
@@ -196,16 +197,25 @@ impl Syncer {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> Result<PullReport, SyncError> {
-        let cloud = self.cloud(&self.store)?;
-        let vault = cloud.vault()?;
-        let keys = cloud.keys().await?;
-        reachable(vault).await.map_err(SyncError::in_pull)?;
+        let intake = self.intake().await?;
+        reachable(intake.vault())
+            .await
+            .map_err(SyncError::in_pull)?;
         tokio::select! {
-            result = pull::run(vault, keys, &self.store, systems, progress) => {
-                result.map_err(SyncError::in_pull)
-            }
+            result = pull::run(&intake, systems, progress) => result.map_err(SyncError::in_pull),
             () = cancel.cancelled() => Err(SyncError::Cancelled),
         }
+    }
+
+    /// Returns what takes the uploads of the vault in. Contacts nothing.
+    ///
+    /// # Errors
+    /// Fails where no vault is set, or its settings or keys are wrong.
+    pub async fn intake(&self) -> Result<Intake, SyncError> {
+        let cloud = self.cloud(&self.store)?;
+        let vault = cloud.vault()?.clone();
+        let keys = cloud.keys().await?.clone();
+        Ok(Intake::new(vault, keys, self.store.clone()))
     }
 
     /// Refuses to sync by any method what is to be encrypted and cannot be: whoever asks for it

@@ -20,6 +20,7 @@ pub mod files;
 pub mod fuzz;
 mod http;
 mod hybrid;
+pub mod intake;
 mod lease;
 mod lower_hex;
 pub mod manifest;

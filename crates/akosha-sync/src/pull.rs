@@ -1,7 +1,6 @@
 //! Pull: finds the uploads that this store has not seen, verifies them and merges them.
 
 mod discover;
-mod upload;
 
 use std::time::Instant;
 
@@ -10,13 +9,9 @@ use akosha_store::{Merged, Store};
 use futures::{StreamExt, stream};
 use serde::Serialize;
 
-use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
-use crate::vault::{Vault, VaultKey};
+use crate::intake::{self, Candidate, Fault, Intake, Intaken, KEPT_BYTES};
 use crate::{Progress, ProgressState, SyncError};
-
-use discover::Candidate;
-use upload::{Fault, Outcome};
 
 /// Uploads in work at once. Their rows are merged one after another; the network is what waits.
 const IN_FLIGHT: usize = 4;
@@ -66,7 +61,8 @@ pub struct QuarantinedUpload {
 }
 
 impl PullReport {
-    fn set_aside(&mut self, system_id: &SystemId, upload_id: &UploadId, reason: String) {
+    /// Notes what is set aside, once.
+    pub fn set_aside(&mut self, system_id: &SystemId, upload_id: &UploadId, reason: String) {
         let found = QuarantinedUpload {
             upload_id: upload_id.to_string(),
             system_id: system_id.to_string(),
@@ -86,17 +82,14 @@ impl PullReport {
 
 /// Pulls the named systems, or all where none is named.
 pub(crate) async fn run(
-    vault: &Vault,
-    keys: &VaultKeys,
-    store: &Store,
+    intake: &Intake,
     systems: &[SystemId],
     progress: &dyn Progress,
 ) -> Result<PullReport, SyncError> {
     let started = Instant::now();
+    let store = intake.store();
     let mut pull = Pull {
-        vault,
-        keys,
-        store,
+        intake,
         progress,
         since: on_disk(store, Store::newest_seq).await?,
         merged: Merged::default(),
@@ -126,9 +119,7 @@ pub(crate) async fn run(
 
 /// A pull at work.
 struct Pull<'a> {
-    vault: &'a Vault,
-    keys: &'a VaultKeys,
-    store: &'a Store,
+    intake: &'a Intake,
     progress: &'a dyn Progress,
     /// The newest change that was here before.
     since: i64,
@@ -140,29 +131,18 @@ impl Pull<'_> {
     /// Looks what is there and merges it. Returns an upload that went away meanwhile: what stands for
     /// it has to be looked for.
     async fn look(&mut self, systems: &[SystemId]) -> Result<Option<UploadId>, SyncError> {
-        let Self {
-            vault,
-            keys,
-            store,
-            since,
-            ..
-        } = *self;
-        let found = discover::uploads(vault, store, systems).await?;
+        let Self { intake, since, .. } = *self;
+        let found = discover::uploads(intake, systems).await?;
         let report = &mut self.report;
         report.uploads_seen += (found.uploads.len() + found.hopeless.len()) as u64;
-        for (system_id, upload_id, reason) in found.hopeless {
-            report.set_aside(&system_id, &upload_id, reason);
+        for (hopeless, reason) in found.hopeless {
+            report.set_aside(&hopeless.system_id, &hopeless.upload_id, reason);
         }
         report.error = found.error.map(|error| error.to_string());
         let (mut silences, mut gone) = (0, None);
         let mut work = stream::iter(found.uploads)
             .map(async |candidate| {
-                let Candidate {
-                    system_id,
-                    upload_id,
-                    ..
-                } = &candidate;
-                let outcome = upload::pull(vault, keys, store, since, system_id, upload_id).await;
+                let outcome = take_in(intake, since, &candidate).await;
                 (candidate, outcome)
             })
             .buffer_unordered(IN_FLIGHT);
@@ -196,38 +176,41 @@ impl Pull<'_> {
     async fn take(
         &mut self,
         candidate: Candidate,
-        outcome: Result<Outcome, Fault>,
+        outcome: Result<Intaken, Fault>,
     ) -> Result<bool, SyncError> {
-        let (store, report) = (self.store, &mut self.report);
+        let (store, report) = (self.intake.store(), &mut self.report);
         let Candidate {
             system_id,
             upload_id,
             seen,
+            ..
         } = candidate;
         match outcome {
             Ok(outcome) => {
                 self.merged += outcome.merged;
                 report.count(self.merged);
-                settle(store, report, &system_id, &upload_id, outcome).await?;
-            }
-            Err(Fault::Upload(reason)) => {
-                set_aside(store, report, &system_id, &upload_id, None, reason).await?;
-            }
-            Err(Fault::Missing(reason)) => {
-                let manifest = VaultKey::manifest(&system_id, &upload_id);
-                match self.vault.size_of(&manifest).await {
-                    Ok(None) => return Ok(true),
-                    Ok(Some(_)) => {
-                        set_aside(store, report, &system_id, &upload_id, None, reason).await?;
-                    }
-                    Err(error) => {
-                        report.error.get_or_insert_with(|| error.to_string());
-                    }
+                report.uploads_merged += 1;
+                report.bytes_transferred += outcome.bytes;
+                for (item, reason) in outcome.refused {
+                    report.set_aside(&system_id, &upload_id, of_memory(&item, &reason));
                 }
             }
+            Err(Fault::Upload(reason)) => {
+                set_aside(store, report, &system_id, &upload_id, reason).await?;
+            }
+            Err(Fault::Missing(reason)) => match self.intake.find(&system_id, &upload_id).await {
+                Ok(None) => return Ok(true),
+                Ok(Some(_)) => {
+                    set_aside(store, report, &system_id, &upload_id, reason).await?;
+                }
+                Err(error) => {
+                    report.error.get_or_insert_with(|| error.to_string());
+                }
+            },
             Err(Fault::ForGood(reason)) => {
                 tracing::info!(%system_id, %upload_id, reason, "set aside for good");
                 report.set_aside(&system_id, &upload_id, reason.clone());
+                let seen = seen.unwrap_or_default();
                 on_disk(store, move |store| {
                     store.quarantine_for_good(&upload_id, &system_id, &reason, &seen)
                 })
@@ -252,24 +235,31 @@ async fn lift_quarantine(store: &Store, report: &PullReport) -> Result<(), SyncE
     on_disk(store, move |store| store.keep_quarantined(&still)).await
 }
 
-/// Notes a merged upload, and sets aside the memories of it that could not be merged.
-async fn settle(
-    store: &Store,
-    report: &mut PullReport,
-    system_id: &SystemId,
-    upload_id: &UploadId,
-    outcome: Outcome,
-) -> Result<(), SyncError> {
-    report.uploads_merged += 1;
-    report.bytes_transferred += outcome.bytes;
-    for (item, reason) in outcome.refused {
-        set_aside(store, report, system_id, upload_id, Some(item), reason).await?;
-    }
-    let (system_id, upload_id) = (system_id.clone(), upload_id.clone());
-    on_disk(store, move |store| {
-        store.record_upload(&upload_id, &system_id, outcome.rows)
+/// Verifies an upload whole, then merges it.
+async fn take_in(intake: &Intake, since: i64, candidate: &Candidate) -> Result<Intaken, Fault> {
+    let opened = intake.open(candidate).await?;
+    let fetched = intake.fetch(opened).await?;
+    let intake = intake.clone();
+    intake::blocking(move || {
+        let verified = fetched.verify(KEPT_BYTES)?;
+        let mut merging = intake.merge(vec![verified], Some(since));
+        if let Some((_, error)) = merging.refused {
+            return Err(Fault::Store(error));
+        }
+        match merging.failed.pop() {
+            Some((_, _, fault)) => Err(fault),
+            None => merging
+                .done
+                .pop()
+                .ok_or_else(|| Fault::Upload("the store says nothing of what became of it".into())),
+        }
     })
     .await
+}
+
+/// Returns a reason as it is shown that sets one memory of an upload aside.
+fn of_memory(memory_id: &str, reason: &str) -> String {
+    format!("memory `{memory_id}`: {reason}")
 }
 
 async fn set_aside(
@@ -277,23 +267,13 @@ async fn set_aside(
     report: &mut PullReport,
     system_id: &SystemId,
     upload_id: &UploadId,
-    item: Option<String>,
     reason: String,
 ) -> Result<(), SyncError> {
-    tracing::info!(%system_id, %upload_id, item, reason, "set aside");
-    let shown = match &item {
-        Some(item) => format!("memory `{item}`: {reason}"),
-        None => reason.clone(),
-    };
-    report.set_aside(system_id, upload_id, shown);
+    tracing::info!(%system_id, %upload_id, reason, "set aside");
+    report.set_aside(system_id, upload_id, reason.clone());
     let (system_id, upload_id) = (system_id.clone(), upload_id.clone());
     on_disk(store, move |store| {
-        store.quarantine(
-            upload_id.as_str(),
-            system_id.as_str(),
-            item.as_deref(),
-            &reason,
-        )
+        store.quarantine(upload_id.as_str(), system_id.as_str(), None, &reason)
     })
     .await
 }

@@ -1,22 +1,19 @@
-//! Verifies one upload whole, then merges it.
+//! One upload on its way in: its manifest is read, its segments are fetched, its rows are checked.
+//! Each step gives the value that the next one needs, so nothing is merged that was not verified
+//! whole.
 
 use std::fs::File;
 
-use akosha_core::{ErrorKind, IngestionMethod, SystemId, UploadId};
-use akosha_store::{Change, Merged, Store, StoreError, UploadOutcome};
+use akosha_core::{SystemId, UploadId};
+use akosha_store::{Change, UploadOutcome};
 use tempfile::TempPath;
 
+use super::{Candidate, Fault, Intake};
 use crate::SyncError;
-use crate::crypt::VaultKeys;
 use crate::disk::on_disk;
 use crate::manifest::{Manifest, SegmentEntry};
-use crate::received::{self, ReceiveError};
+use crate::received;
 use crate::segment::{self, SegmentError};
-use crate::vault::Vault;
-
-/// Bytes of text of an upload that are kept from the check to the merge; the rows of a larger one
-/// are decoded again.
-const KEPT_BYTES: usize = 4 << 20;
 
 /// Bytes of a row beside its text.
 const ROW_BYTES: usize = 2 << 10;
@@ -27,182 +24,241 @@ const MAX_REFUSED: usize = 100;
 /// Most bytes of the segments of one upload: 8 GiB.
 const MAX_UPLOAD_BYTES: u64 = 8 << 30;
 
-/// What became of an upload that passed its checks.
-pub(super) struct Outcome {
-    /// What the merge did.
-    pub(super) merged: Merged,
-    /// Rows of the upload.
-    pub(super) rows: u64,
-    /// Memories that could not be merged, with the reason.
+/// An upload whose manifest is read and verified.
+#[derive(Debug)]
+pub struct Opened {
+    manifest: Manifest,
+    bytes: u64,
+    /// Whether the store has all that it brings.
+    is_known: bool,
+}
+
+/// An upload whose segments are local files that vanish with it.
+#[derive(Debug)]
+pub struct Fetched {
+    manifest: Manifest,
+    files: Vec<(SegmentEntry, TempPath)>,
+    bytes: u64,
+}
+
+/// An upload that is verified whole: every row of it is right, or refused with its reason.
+#[derive(Debug)]
+pub struct Verified {
+    pub(super) manifest: Manifest,
+    pub(super) content: Content,
     pub(super) refused: Vec<(String, String)>,
-    /// Bytes received.
     pub(super) bytes: u64,
+    size: usize,
 }
 
-/// Why an upload was not merged.
-pub(super) enum Fault {
-    /// The upload is at fault, or cannot be read: it is set aside with this reason and tried
-    /// again by the next pull.
-    Upload(String),
-    /// The vault lacks something of it: it was removed since it was listed, or lost.
-    Missing(String),
-    /// What its manifest says is at fault, or what that pins by its hash: it is set aside with
-    /// this reason until the manifest is another one.
-    ForGood(String),
-    /// The vault did not answer: the upload is tried again by the next pull.
-    Vault(SyncError),
-    /// The store or its disk refused, and will refuse every other upload too.
-    Store(SyncError),
+/// What of an upload is to be merged.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// All of it, in memory.
+    Kept(Vec<Change>),
+    /// All of it, to be decoded again.
+    Files(Vec<(SegmentEntry, TempPath)>),
 }
 
-impl From<ReceiveError> for Fault {
-    fn from(error: ReceiveError) -> Self {
-        let shown = error.to_string();
-        match error {
-            ReceiveError::Vault(error) if error.is_retryable() => Self::Vault(error.into()),
-            ReceiveError::Vault(error) if error.is_not_found() => Self::Missing(shown),
-            ReceiveError::Vault(_) => Self::Upload(shown),
-            ReceiveError::Manifest(error) if error.may_pass_later() => Self::Upload(shown),
-            // The manifest pins its segments by their hashes.
-            ReceiveError::Manifest(_) | ReceiveError::Segment { .. } => Self::ForGood(shown),
-            ReceiveError::Disk(_) | ReceiveError::Lost(_) => Self::Store(error.into()),
+impl Intake {
+    /// Reads the manifest of an upload and verifies it.
+    ///
+    /// # Errors
+    /// Fails where it is not there, breaks a rule, or the vault does not answer.
+    pub async fn open(&self, candidate: &Candidate) -> Result<Opened, Fault> {
+        let Candidate {
+            system_id,
+            upload_id,
+            ..
+        } = candidate;
+        let now = self.store().sources().clock.now();
+        let (manifest, bytes) =
+            received::manifest(self.vault(), self.keys(), now, system_id, upload_id).await?;
+        let announced: u64 = manifest.segments().iter().map(|it| it.size_bytes).sum();
+        if announced > MAX_UPLOAD_BYTES {
+            return Err(Fault::ForGood(format!(
+                "its segments have {announced} bytes, the limit is {MAX_UPLOAD_BYTES}"
+            )));
         }
-    }
-}
-
-impl From<SegmentError> for Fault {
-    fn from(error: SegmentError) -> Self {
-        match error.kind() {
-            // The bytes are those that the manifest names.
-            ErrorKind::Data => Self::ForGood(error.to_string()),
-            _ => Self::Store(error.into()),
-        }
-    }
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-/// Verifies the manifest and every segment in full, and only then merges: an upload with a bad
-/// segment leaves no trace but its quarantine. Counts by what was here at the change `since`.
-pub(super) async fn pull(
-    vault: &Vault,
-    keys: &VaultKeys,
-    store: &Store,
-    since: i64,
-    system_id: &SystemId,
-    upload_id: &UploadId,
-) -> Result<Outcome, Fault> {
-    let now = store.sources().clock.now();
-    let (manifest, mut bytes) = received::manifest(vault, keys, now, system_id, upload_id).await?;
-    if has_all_of(store, &manifest).await? {
-        return Ok(Outcome {
-            merged: Merged::default(),
-            rows: manifest.conversation_count(),
-            refused: Vec::new(),
+        Ok(Opened {
+            is_known: self.has_all_of(&manifest).await?,
+            manifest,
             bytes,
-        });
+        })
     }
-    let announced = manifest
-        .segments()
-        .iter()
-        .map(|entry| entry.size_bytes)
-        .sum::<u64>();
-    if announced > MAX_UPLOAD_BYTES {
-        return Err(Fault::ForGood(format!(
-            "its segments have {announced} bytes, the limit is {MAX_UPLOAD_BYTES}"
-        )));
-    }
-    let sealer = manifest.encryption().and_then(|key_id| keys.find(key_id));
-    let folder = store.home().temporary();
-    let mut files = Vec::with_capacity(manifest.segments().len());
-    for entry in manifest.segments() {
-        let path = received::segment(vault, sealer, system_id, entry, &folder).await?;
-        bytes += entry.size_bytes;
-        files.push((*entry, path));
-    }
-    let store = store.clone();
-    let mut outcome = blocking(move || merge(&store, since, &manifest, &files)).await?;
-    outcome.bytes = bytes;
-    Ok(outcome)
-}
 
-/// Returns whether this store has merged every upload for which this one stands, so that it brings
-/// nothing new.
-async fn has_all_of(store: &Store, manifest: &Manifest) -> Result<bool, Fault> {
-    if manifest.replaces().is_empty() || manifest.holds_more() {
-        return Ok(false);
+    /// Returns whether the store has merged every upload for which this one stands, so that it
+    /// brings nothing new.
+    async fn has_all_of(&self, manifest: &Manifest) -> Result<bool, Fault> {
+        if manifest.replaces().is_empty() || manifest.holds_more() {
+            return Ok(false);
+        }
+        let direct = manifest.replaces().iter().filter(|it| it.via.is_none());
+        let uploads: Vec<UploadId> = direct.map(|it| it.upload_id.clone()).collect();
+        let system_id = manifest.system_id().clone();
+        let has_all = on_disk(self.store(), move |store| {
+            for upload_id in &uploads {
+                if store.upload_outcome(&system_id, upload_id)? != UploadOutcome::Merged {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        });
+        has_all.await.map_err(Fault::Store)
     }
-    let direct = manifest.replaces().iter().filter(|it| it.via.is_none());
-    let uploads: Vec<UploadId> = direct.map(|it| it.upload_id.clone()).collect();
-    let system_id = manifest.system_id().clone();
-    let has_all = on_disk(store, move |store| {
-        for upload_id in &uploads {
-            if store.upload_outcome(&system_id, upload_id)? != UploadOutcome::Merged {
-                return Ok(false);
+
+    /// Fetches the segments of an upload into files of the home, each checked by size and hash.
+    /// Memory use does not depend on their size.
+    ///
+    /// # Errors
+    /// Fails where one is not what the manifest says, or the vault does not answer.
+    pub async fn fetch(&self, opened: Opened) -> Result<Fetched, Fault> {
+        let Opened {
+            manifest,
+            mut bytes,
+            is_known,
+        } = opened;
+        let mut files = Vec::new();
+        if !is_known {
+            let keys = self.keys();
+            let sealer = manifest.encryption().and_then(|key_id| keys.find(key_id));
+            let folder = self.store().home().temporary();
+            for entry in manifest.segments() {
+                let system_id = manifest.system_id();
+                let path =
+                    received::segment(self.vault(), sealer, system_id, entry, &folder).await?;
+                bytes += entry.size_bytes;
+                files.push((*entry, path));
             }
         }
-        Ok(true)
-    });
-    has_all.await.map_err(Fault::Store)
+        Ok(Fetched {
+            manifest,
+            files,
+            bytes,
+        })
+    }
 }
 
-/// Reads every row, then merges those that are right.
-fn merge(
-    store: &Store,
-    since: i64,
-    manifest: &Manifest,
-    files: &[(SegmentEntry, TempPath)],
-) -> Result<Outcome, Fault> {
-    let mut refused = Vec::new();
-    let mut kept: Option<Vec<Change>> = Some(Vec::new());
-    let mut size = 0;
-    each_batch(manifest, files, |batch| {
-        for row in batch {
-            match row {
-                Ok(change) => {
-                    size += change.text.len() + ROW_BYTES;
-                    kept = kept.take().filter(|_| size <= KEPT_BYTES);
-                    if let Some(changes) = &mut kept {
-                        changes.push(change);
+impl Opened {
+    /// Returns how many bytes of the disk its segments take until it is merged.
+    pub fn stored_bytes(&self) -> u64 {
+        if self.is_known {
+            return 0;
+        }
+        self.manifest
+            .segments()
+            .iter()
+            .map(|it| it.size_bytes)
+            .sum()
+    }
+
+    /// Returns how many bytes its rows take in memory, as far as its manifest tells: more than most
+    /// do, and never more than `most`.
+    pub fn size_hint(&self, most: usize) -> usize {
+        if self.is_known {
+            return 0;
+        }
+        let rows = usize::try_from(self.manifest.conversation_count()).unwrap_or(most);
+        let stored: u64 = self
+            .manifest
+            .segments()
+            .iter()
+            .map(|it| it.size_bytes)
+            .sum();
+        // Texts shrink to a quarter or less.
+        let text = usize::try_from(stored.saturating_mul(4)).unwrap_or(most);
+        rows.saturating_mul(ROW_BYTES)
+            .saturating_add(text)
+            .min(most)
+    }
+}
+
+impl Fetched {
+    /// Decodes and checks every row; those of an upload of at most `room` bytes stay in memory, the
+    /// others are decoded again when they are merged. Blocks on the disk and the processor.
+    ///
+    /// # Errors
+    /// Fails where a segment is damaged, or too many rows break a rule.
+    pub fn verify(self, room: usize) -> Result<Verified, Fault> {
+        let Self {
+            manifest,
+            files,
+            bytes,
+        } = self;
+        let mut refused = Vec::new();
+        let mut kept: Option<Vec<Change>> = Some(Vec::new());
+        let mut size = 0;
+        each_batch(&manifest, &files, |batch| {
+            for row in batch {
+                match row {
+                    Ok(change) => {
+                        size += change.text.len() + ROW_BYTES;
+                        kept = kept.take().filter(|_| size <= room);
+                        if let Some(changes) = &mut kept {
+                            changes.push(change);
+                        }
+                    }
+                    Err(error) if refused.len() < MAX_REFUSED => {
+                        refused.push((error.memory_id, error.reason.to_string()));
+                    }
+                    Err(error) => {
+                        return Err(Fault::ForGood(format!(
+                            "over {MAX_REFUSED} rows break a rule, the last: {error}"
+                        )));
                     }
                 }
-                Err(error) if refused.len() < MAX_REFUSED => {
-                    refused.push((error.memory_id, error.reason.to_string()));
-                }
-                Err(error) => {
-                    return Err(Fault::ForGood(format!(
-                        "over {MAX_REFUSED} rows break a rule, the last: {error}"
-                    )));
-                }
             }
-        }
-        Ok(())
-    })?;
-    let mut merged = Merged::default();
-    if let Some(changes) = kept {
-        merged = store.merge_since(&changes, IngestionMethod::CloudPull, since)?;
-    } else {
-        each_batch(manifest, files, |batch| {
-            let changes: Vec<Change> = batch.into_iter().flatten().collect();
-            merged += store.merge_since(&changes, IngestionMethod::CloudPull, since)?;
             Ok(())
         })?;
+        let (content, size) = match kept {
+            Some(changes) => (Content::Kept(changes), size),
+            None => (Content::Files(files), 0),
+        };
+        Ok(Verified {
+            manifest,
+            content,
+            refused,
+            bytes,
+            size,
+        })
     }
-    Ok(Outcome {
-        merged,
-        rows: manifest.conversation_count(),
-        refused,
-        bytes: 0,
-    })
+}
+
+impl Verified {
+    /// Returns the system under which it lies.
+    pub fn system_id(&self) -> &SystemId {
+        self.manifest.system_id()
+    }
+
+    /// Returns its id.
+    pub fn upload_id(&self) -> &UploadId {
+        self.manifest.upload_id()
+    }
+
+    /// Returns how many rows it has.
+    pub fn rows(&self) -> u64 {
+        self.manifest.conversation_count()
+    }
+
+    /// Returns how many bytes were received.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Returns how many bytes of memory its rows take until they are merged.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Returns whether its rows are in memory, so that it can be committed together with others.
+    pub fn is_kept(&self) -> bool {
+        matches!(self.content, Content::Kept(_))
+    }
 }
 
 type Row = Result<Change, segment::RowError>;
 
-fn each_batch(
+pub(super) fn each_batch(
     manifest: &Manifest,
     files: &[(SegmentEntry, TempPath)],
     mut take: impl FnMut(Vec<Row>) -> Result<(), Fault>,
@@ -216,7 +272,8 @@ fn each_batch(
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs a step that blocks on a blocking thread.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     match tokio::task::spawn_blocking(work).await {

@@ -57,6 +57,30 @@ impl Vault {
         uploads.boxed()
     }
 
+    /// Lists the markers of the inbox: the uploads that they announce and when they were written,
+    /// by the storage's clock.
+    pub fn list_inbox(&self) -> BoxStream<'static, Result<(UploadId, DateTime<Utc>), VaultError>> {
+        let markers = self.list("inbox").try_filter_map(async |listed: Listed| {
+            Ok(match listed.key {
+                VaultKey::Inbox { upload_id } => Some((upload_id, listed.last_modified)),
+                _ => None,
+            })
+        });
+        markers.boxed()
+    }
+
+    /// Lists the leases: the uploads that are claimed and when they were claimed last, by the
+    /// storage's clock.
+    pub fn list_leases(&self) -> BoxStream<'static, Result<(UploadId, DateTime<Utc>), VaultError>> {
+        let leases = self.list("leases").try_filter_map(async |listed: Listed| {
+            Ok(match listed.key {
+                VaultKey::Lease { upload_id } => Some((upload_id, listed.last_modified)),
+                _ => None,
+            })
+        });
+        leases.boxed()
+    }
+
     /// Lists every object of a system: manifests, segments, pieces of files and the head.
     pub(crate) fn list_objects(
         &self,

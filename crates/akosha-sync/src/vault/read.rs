@@ -14,7 +14,7 @@ use tempfile::TempPath;
 
 use super::blocking::on_blocking_thread;
 use super::folder::Folder;
-use super::{Backend, Vault, VaultError, VaultKey, regular};
+use super::{Backend, Listed, Vault, VaultError, VaultKey, regular};
 use crate::ContentHash;
 
 /// What an object must be.
@@ -139,13 +139,26 @@ impl Vault {
     /// # Errors
     /// Fails where the vault does not answer or refuses.
     pub async fn size_of(&self, key: &VaultKey) -> Result<Option<u64>, VaultError> {
+        Ok(self.look_up(key).await?.map(|found| found.size_bytes))
+    }
+
+    /// Returns an object's size and when it was written last, or `None` where there is no such
+    /// object.
+    ///
+    /// # Errors
+    /// Fails where the vault does not answer or refuses.
+    pub async fn look_up(&self, key: &VaultKey) -> Result<Option<Listed>, VaultError> {
         let name = key.to_string();
         let look_up = async || {
             let Some(store) = self.reader().await? else {
                 return Ok(None);
             };
             match store.head(&self.path(&name)).await {
-                Ok(meta) => Ok(Some(meta.size)),
+                Ok(meta) => Ok(Some(Listed {
+                    key: key.clone(),
+                    size_bytes: meta.size,
+                    last_modified: meta.last_modified,
+                })),
                 Err(error) => match self.failed("look up", &name, &error) {
                     VaultError::NotFound { .. } => Ok(None),
                     error => Err(error),
