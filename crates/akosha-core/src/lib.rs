@@ -17,7 +17,7 @@ pub use error::{ErrorKind, Invalid, excerpt};
 pub use id::{JobId, MemoryId, PushId, SystemId, UploadId, WriterId};
 pub use memory::{
     EMBEDDING_DIM, Embedding, IngestionMethod, MAX_BATCH, MAX_METADATA_BYTES, MAX_TEXT_BYTES,
-    Memory, MemoryInput, NewMemory, Tier, content_sha256,
+    Memory, MemoryInput, NewMemory, Tier, content_key, content_sha256,
 };
 pub use metadata::{Metadata, check_tag};
 pub use source::{Clock, FixedClock, Random, SeededRandom, Sources, SystemClock, ThreadRandom};

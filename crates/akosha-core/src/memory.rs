@@ -284,6 +284,13 @@ pub fn content_sha256(text: &str) -> String {
     hex
 }
 
+/// Returns the first eight bytes of a text's SHA-256 as one number: a short key by which equal texts
+/// are looked up. Different texts can share it, so whoever finds one compares the texts.
+pub fn content_key(text: &str) -> i64 {
+    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    digest.first_chunk().copied().map_or(0, i64::from_be_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

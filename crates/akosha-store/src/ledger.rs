@@ -2,9 +2,9 @@
 
 use akosha_core::{MemoryId, SystemId, UploadId};
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use crate::{Store, StoreError, row};
+use crate::{Merged, Store, StoreError, row};
 
 /// What is known of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,17 @@ pub enum UploadOutcome {
     Merged,
     /// Set aside, for good or until the next pull.
     Quarantined,
+}
+
+/// What the merge of an upload did, as the ledger keeps it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UploadRecord {
+    /// Changes that the upload holds.
+    pub rows: u64,
+    /// What became of them; all 0 for an upload that was made here.
+    pub merged: Merged,
+    /// Bytes that were read for it.
+    pub bytes: u64,
 }
 
 /// Something that a pull set aside.
@@ -68,16 +79,47 @@ impl Store {
         })
     }
 
-    /// Records that an upload is merged to its end, or was made here, and lifts its quarantine.
+    /// Records that an upload is merged to its end, or was made here, and lifts its quarantine. What
+    /// is on record stays.
     pub fn record_upload(
         &self,
         upload_id: &UploadId,
         system_id: &SystemId,
-        rows: u64,
+        record: &UploadRecord,
     ) -> Result<(), StoreError> {
         let now = self.now();
         self.db()
-            .write(|db| record(db, upload_id, system_id, rows, now))
+            .write(|db| self::record(db, upload_id, system_id, record, now))
+    }
+
+    /// Returns what is on record of an upload that is merged, or was made here.
+    pub fn upload_record(
+        &self,
+        upload_id: &UploadId,
+        system_id: &SystemId,
+    ) -> Result<Option<UploadRecord>, StoreError> {
+        self.db().read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT rows, added, updated, skipped, duplicates, bytes FROM uploads \
+                 WHERE system_id = ?1 AND upload_id = ?2",
+            )?;
+            let key = [system_id.as_str(), upload_id.as_str()];
+            let count = |row: &Row<'_>, column| row.get(column).map(i64::unsigned_abs);
+            let record = statement.query_row(key, |row| {
+                Ok(UploadRecord {
+                    rows: count(row, 0)?,
+                    merged: Merged {
+                        added: row.get(1)?,
+                        updated: count(row, 2)?,
+                        skipped: count(row, 3)?,
+                        duplicates: count(row, 4)?,
+                        ..Merged::default()
+                    },
+                    bytes: count(row, 5)?,
+                })
+            });
+            Ok(record.optional()?)
+        })
     }
 
     /// Sets an upload aside, or with `item` one memory of it, with the reason.
@@ -194,24 +236,34 @@ impl Store {
     }
 }
 
-/// Notes an upload that is merged to its end, and lifts its quarantine.
+/// Notes an upload that is merged to its end, and lifts its quarantine. What is on record stays.
 pub(crate) fn record(
     db: &Transaction<'_>,
     upload_id: &UploadId,
     system_id: &SystemId,
-    rows: u64,
+    record: &UploadRecord,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let (upload_id, system_id) = (upload_id.as_str(), system_id.as_str());
+    let UploadRecord {
+        rows,
+        merged,
+        bytes,
+    } = *record;
     db.prepare_cached(
-        "INSERT OR IGNORE INTO uploads (upload_id, system_id, merged_at, rows) \
-         VALUES (?1, ?2, ?3, ?4)",
+        "INSERT OR IGNORE INTO uploads (upload_id, system_id, merged_at, rows, added, updated, \
+         skipped, duplicates, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         upload_id,
         system_id,
         now.timestamp_micros(),
-        rows as i64
+        rows as i64,
+        merged.added,
+        merged.updated as i64,
+        merged.skipped as i64,
+        merged.duplicates as i64,
+        bytes as i64
     ])?;
     db.prepare_cached(
         "DELETE FROM quarantine WHERE system_id = ?1 AND upload_id = ?2 AND item = ''",

@@ -10,6 +10,7 @@
 
 mod change;
 mod connection;
+mod content;
 mod dispute;
 mod error;
 mod files;
@@ -52,7 +53,7 @@ pub use forget::Forgotten;
 pub use home::{DOWNLOAD_PREFIX, Home, PUSH_PREFIX};
 pub use job::{Job, JobState, Parked, Queue, Trigger};
 pub use lease::{DRAIN_LEASE, DRAIN_NEXT_LEASE, Fence, Lease};
-pub use ledger::{Conflict, Quarantined, UploadOutcome};
+pub use ledger::{Conflict, Quarantined, UploadOutcome, UploadRecord};
 pub use memories::Stored;
 pub use merge::Merged;
 pub use merge_group::{IncomingUpload, Settled};

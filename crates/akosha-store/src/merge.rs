@@ -3,7 +3,7 @@
 use akosha_core::IngestionMethod;
 use rusqlite::{Connection, Transaction, params};
 
-use crate::{Change, Op, Store, StoreError, forget, memories, row};
+use crate::{Change, Op, Store, StoreError, content, forget, memories, row};
 
 /// What a merge did to the memories, by what was here at the point from which it is counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Merged {
     pub unchanged: u64,
     /// Memories of which two contents have the same revision.
     pub conflicts: u64,
+    /// New contents of memories that their system had already under another id.
+    pub duplicates: u64,
 }
 
 impl std::ops::AddAssign for Merged {
@@ -29,6 +31,7 @@ impl std::ops::AddAssign for Merged {
         self.skipped += other.skipped;
         self.unchanged += other.unchanged;
         self.conflicts += other.conflicts;
+        self.duplicates += other.duplicates;
     }
 }
 
@@ -80,6 +83,7 @@ impl Store {
             Some(since) => since,
             None => newest_seq(db)?,
         };
+        content::catch_up(db)?;
         let mut merged = Merged::default();
         for change in changes {
             merged += self.merge_one(db, change, method, since)?;
@@ -113,6 +117,15 @@ impl Store {
         };
         if wins {
             merged = counted(db, head.as_ref(), change, since)?;
+            let Change {
+                system_id,
+                memory_id,
+                text,
+                ..
+            } = change;
+            let is_duplicate =
+                change.op == Op::Put && content::is_duplicate(db, system_id, memory_id, text)?;
+            merged.duplicates = u64::from(is_duplicate);
         }
         if wins && let Some(head) = &head {
             row::retire(db, head.seq)?;

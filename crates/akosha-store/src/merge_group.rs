@@ -7,7 +7,7 @@
 use akosha_core::{IngestionMethod, SystemId, UploadId};
 use rusqlite::Transaction;
 
-use crate::{Change, Merged, Store, StoreError, ledger, triage};
+use crate::{Change, Merged, Store, StoreError, UploadRecord, ledger, triage};
 
 /// An upload that is verified whole and about to be merged to its end.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +91,12 @@ impl Store {
             let (system_id, upload_id) = (system_id.as_str(), upload_id.as_str());
             ledger::set_aside(db, system_id, upload_id, item, reason, None, now)?;
         }
-        ledger::record(db, upload_id, system_id, upload.rows, now)?;
+        let record = UploadRecord {
+            rows: upload.rows,
+            merged,
+            bytes: upload.bytes,
+        };
+        ledger::record(db, upload_id, system_id, &record, now)?;
         Ok(Settled::Merged(merged))
     }
 }

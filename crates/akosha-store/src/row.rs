@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction, params};
 use serde_json::Value;
 
-use crate::{Change, Op, StoreError, words};
+use crate::{Change, Op, StoreError, content, words};
 
 /// What [`change`] reads, from `changes AS c LEFT JOIN vectors AS v USING (seq)`.
 pub(crate) const COLUMNS: &str = "c.seq, c.op, c.system_id, c.memory_id, c.revision, c.text, \
@@ -111,7 +111,7 @@ pub(crate) fn insert(
     Ok(seq)
 }
 
-/// Makes the words of a change findable, where it has any.
+/// Makes the words and the content of a change findable, where it has any.
 fn index(db: &Transaction<'_>, seq: i64, change: &Change) -> Result<(), StoreError> {
     if change.op == Op::Put {
         db.prepare_cached("INSERT INTO words (rowid, text, labels) VALUES (?1, ?2, ?3)")?
@@ -120,6 +120,7 @@ fn index(db: &Transaction<'_>, seq: i64, change: &Change) -> Result<(), StoreErr
                 words::spaced(&change.text),
                 words::spaced(&labels(&change.metadata))
             ])?;
+        content::add(db, seq, change.system_id.as_str(), &change.text)?;
     }
     Ok(())
 }
@@ -137,6 +138,7 @@ pub(crate) fn promote(db: &Transaction<'_>, change: &Change) -> Result<(), Store
 
 /// Deletes the row at `seq`, from history too.
 pub(crate) fn remove(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
+    content::remove(db, seq)?;
     for statement in [
         "DELETE FROM words WHERE rowid = ?1",
         "DELETE FROM vectors WHERE seq = ?1",
@@ -149,6 +151,7 @@ pub(crate) fn remove(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
 
 /// Takes the row at `seq` out of what readers see; it stays in history.
 pub(crate) fn retire(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
+    content::remove(db, seq)?;
     for statement in [
         "UPDATE changes SET is_head = 0 WHERE seq = ?1",
         "UPDATE vectors SET is_head = 0 WHERE seq = ?1",

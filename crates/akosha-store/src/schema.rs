@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("schema/002_sync.sql"),
     include_str!("schema/003_files.sql"),
     include_str!("schema/004_care.sql"),
+    include_str!("schema/005_server.sql"),
     include_str!("schema/006_retries.sql"),
 ];
 

@@ -39,6 +39,8 @@ pub struct PullReport {
     /// Changes that made no difference in the end: they were here already, are history, or belong
     /// to memories that came and went.
     pub memories_skipped: u64,
+    /// New contents of memories that their system had already under another id.
+    pub duplicates: u64,
     /// What is set aside: in this pull, or before and is as it was then.
     pub quarantined: Vec<QuarantinedUpload>,
     /// Bytes received.
@@ -77,6 +79,7 @@ impl PullReport {
         self.memories_added = u64::try_from(merged.added).unwrap_or(0);
         self.memories_updated = merged.updated;
         self.memories_skipped = merged.skipped;
+        self.duplicates = merged.duplicates;
     }
 }
 

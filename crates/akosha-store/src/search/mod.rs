@@ -1,15 +1,22 @@
 //! Search: by words, by meaning, and by both.
 
+mod fold;
 mod fuse;
 mod keyword;
 mod vector;
 
 use std::collections::HashMap;
 
-use akosha_core::{Embedding, Invalid, Memory};
+use akosha_core::{Embedding, Invalid, Memory, SystemId};
 use rusqlite::Connection;
 
-use crate::{Filter, Store, StoreError, row};
+use crate::{Filter, Store, StoreError};
+
+/// How often a search looks wider where the same content fills its candidates.
+const WIDENED: usize = 3;
+
+/// How much wider each time.
+const WIDER: usize = 8;
 
 /// How memories are matched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +58,8 @@ pub struct Hit {
     pub by_keyword: bool,
     /// Whether its meaning was compared and is near.
     pub by_semantic: bool,
+    /// Other systems that have a memory of the same text, in their order; at most a hundred.
+    pub also_in: Vec<SystemId>,
 }
 
 /// A part of the search that did not happen.
@@ -74,6 +83,9 @@ pub struct SearchOutcome {
 impl Store {
     /// Searches the heads of all memories; what was stored before the call is found.
     ///
+    /// Memories of several systems with the same text are one result, the best of them, and count
+    /// once. Where the filter names a system, its memories alone are results.
+    ///
     /// # Errors
     /// Fails where the limit or the least score is out of range; never because of the query text.
     pub fn search(&self, query: &SearchQuery) -> Result<SearchOutcome, StoreError> {
@@ -85,24 +97,17 @@ impl Store {
                 reason: "the query has no embedding and no embedding model is installed".into(),
             });
         }
-        let pool = fuse::pool(query.limit);
         let hits = self.db().read(|db| {
-            let words = match query.mode {
-                SearchMode::Semantic => Vec::new(),
-                SearchMode::Hybrid | SearchMode::Keyword => {
-                    keyword::best(db, &query.text, &query.filter, pool)?
+            let mut pool = fuse::pool(query.limit);
+            for _ in 0..WIDENED {
+                let (folded, has_more) = look(db, query, pool)?;
+                // Only what was folded can make room for more.
+                if folded.hits.len() == query.limit || !folded.any || !has_more {
+                    return Ok(folded.hits);
                 }
-            };
-            let near = match (&query.embedding, query.mode) {
-                (Some(embedding), SearchMode::Hybrid | SearchMode::Semantic) => {
-                    vector::nearest(db, embedding, &query.filter, pool, &words)?
-                }
-                _ => Vec::new(),
-            };
-            let mut ranked = fuse::rank(&words, &near, query.mode);
-            ranked.retain(|found| query.min_score.is_none_or(|least| found.score >= least));
-            ranked.truncate(query.limit);
-            load(db, &ranked)
+                pool *= WIDER;
+            }
+            Ok(look(db, query, pool)?.0.hits)
         })?;
         Ok(SearchOutcome { hits, missing })
     }
@@ -124,34 +129,38 @@ fn check(query: &SearchQuery) -> Result<(), Invalid> {
     }
 }
 
+/// Looks at `pool` candidates of each side. Also returns whether there may be more.
+fn look(
+    db: &Connection,
+    query: &SearchQuery,
+    pool: usize,
+) -> Result<(fold::Folded, bool), StoreError> {
+    let words = match query.mode {
+        SearchMode::Semantic => Vec::new(),
+        SearchMode::Hybrid | SearchMode::Keyword => {
+            keyword::best(db, &query.text, &query.filter, pool)?
+        }
+    };
+    let near = match (&query.embedding, query.mode) {
+        (Some(embedding), SearchMode::Hybrid | SearchMode::Semantic) => {
+            vector::nearest(db, embedding, &query.filter, pool, &words)?
+        }
+        _ => Vec::new(),
+    };
+    let mut ranked = fuse::rank(&words, &near, query.mode);
+    let seen = ranked.len();
+    ranked.retain(|found| query.min_score.is_none_or(|least| found.score >= least));
+    // What lies deeper scores less than what is cut off already.
+    let has_more = seen >= pool && ranked.len() == seen;
+    let folded = fold::best(db, &ranked, query.limit)?;
+    Ok((folded, has_more))
+}
+
 /// A row and how well it matched on one scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Scored {
     seq: i64,
     score: f64,
-}
-
-/// Reads the ranked memories in their order.
-fn load(db: &Connection, ranked: &[fuse::Ranked]) -> Result<Vec<Hit>, StoreError> {
-    let mut statement = db.prepare_cached(&format!(
-        "SELECT {} FROM {} WHERE c.seq = ?1",
-        row::COLUMNS,
-        row::TABLES
-    ))?;
-    ranked
-        .iter()
-        .map(|found| {
-            let mut rows = statement.query([found.seq])?;
-            let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-            let memory = row::memory(row)?;
-            Ok(Hit {
-                memory,
-                score: found.score,
-                by_keyword: found.by_keyword,
-                by_semantic: found.by_semantic,
-            })
-        })
-        .collect()
 }
 
 /// Turns a list into a map from row to score.

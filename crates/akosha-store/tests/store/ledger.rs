@@ -1,12 +1,40 @@
 //! Which uploads were seen, and what was set aside.
 
 use akosha_core::UploadId;
-use akosha_store::UploadOutcome;
+use akosha_store::{Merged, UploadOutcome, UploadRecord};
 
 use crate::support::{START, store, system, time};
 
 fn upload(name: &str) -> UploadId {
     name.parse().unwrap()
+}
+
+fn rows(rows: u64) -> UploadRecord {
+    UploadRecord {
+        rows,
+        ..UploadRecord::default()
+    }
+}
+
+#[test]
+fn what_a_merge_did_is_on_record_once() {
+    let store = store();
+    let (there, u1) = (system("there"), upload("u1"));
+    assert_eq!(store.upload_record(&u1, &there).unwrap(), None);
+    let record = UploadRecord {
+        rows: 7,
+        merged: Merged {
+            added: 4,
+            updated: 2,
+            skipped: 1,
+            duplicates: 3,
+            ..Merged::default()
+        },
+        bytes: 99,
+    };
+    store.record_upload(&u1, &there, &record).unwrap();
+    store.record_upload(&u1, &there, &rows(1)).unwrap();
+    assert_eq!(store.upload_record(&u1, &there).unwrap(), Some(record));
 }
 
 #[test]
@@ -19,10 +47,14 @@ fn an_upload_is_new_set_aside_or_merged() {
         .quarantine("u1", "there", None, "checksum differs")
         .unwrap();
     assert_eq!(outcome(), UploadOutcome::Quarantined);
-    store.record_upload(&upload("u1"), &there, 10).unwrap();
+    store
+        .record_upload(&upload("u1"), &there, &rows(10))
+        .unwrap();
     assert_eq!(outcome(), UploadOutcome::Merged);
     assert_eq!(store.quarantined().unwrap(), []);
-    store.record_upload(&upload("u1"), &there, 10).unwrap();
+    store
+        .record_upload(&upload("u1"), &there, &rows(10))
+        .unwrap();
     // The same id under another system is another upload.
     let elsewhere = store.upload_outcome(&system("yonder"), &upload("u1"));
     assert_eq!(elsewhere.unwrap(), UploadOutcome::New);
@@ -35,7 +67,7 @@ fn one_memory_set_aside_outlives_the_merge_of_the_rest() {
         .quarantine("u1", "there", Some("m1"), "text is empty")
         .unwrap();
     store
-        .record_upload(&upload("u1"), &system("there"), 9)
+        .record_upload(&upload("u1"), &system("there"), &rows(9))
         .unwrap();
     let outcome = store.upload_outcome(&system("there"), &upload("u1"));
     assert_eq!(outcome.unwrap(), UploadOutcome::Merged);

@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+mod content;
 mod damage;
 mod dispute;
 mod forget;

@@ -2,7 +2,9 @@
 //! an upload that stopped half-way.
 
 use akosha_core::{ErrorKind, SystemId, UploadId, time};
-use akosha_store::{Begun, PushIntent, PushState, PushedFile, Store, StoreError, Target, Trigger};
+use akosha_store::{
+    Begun, PushIntent, PushState, PushedFile, Store, StoreError, Target, Trigger, UploadRecord,
+};
 use bytes::Bytes;
 use tempfile::TempPath;
 
@@ -224,7 +226,11 @@ impl Publication<'_> {
             if !files.is_empty() {
                 store.record_files(target, system_id, &files)?;
             }
-            store.record_upload(&id, system_id, rows)
+            let made_here = UploadRecord {
+                rows,
+                ..UploadRecord::default()
+            };
+            store.record_upload(&id, system_id, &made_here)
         })
         .await?;
         self.acknowledge(Some(&intent.upload_id), intent.to_seq)

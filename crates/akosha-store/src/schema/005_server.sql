@@ -1,0 +1,91 @@
+-- Which content readers see, by the first eight bytes of its SHA-256: finds what is stored twice.
+-- Rows from before are added by the merges that follow.
+CREATE TABLE contents (
+    key       INTEGER NOT NULL,
+    system_id TEXT NOT NULL,
+    seq       INTEGER NOT NULL,  -- changes.seq of a head
+    PRIMARY KEY (key, system_id, seq)
+) STRICT, WITHOUT ROWID;
+INSERT INTO meta (key, value)
+    SELECT 'contents missing up to', max(seq) FROM changes HAVING max(seq) > 0;
+
+-- What the merge of an upload did.
+ALTER TABLE uploads ADD COLUMN added INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN duplicates INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+
+-- When a person dismissed it; NULL: it is open.
+ALTER TABLE quarantine ADD COLUMN released_at INTEGER;
+
+-- One row for each system that is known here, so that a page of them costs as much as it shows.
+CREATE TABLE systems (
+    system_id      TEXT PRIMARY KEY,
+    memories       INTEGER NOT NULL DEFAULT 0,  -- that readers see
+    uploads        INTEGER NOT NULL DEFAULT 0,  -- in the ledger
+    last_upload_id TEXT,                        -- the newest of those
+    last_merged_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- How many uploads were merged, and memories stored, in each hour since 1970.
+CREATE TABLE activity (
+    hour     INTEGER PRIMARY KEY,
+    uploads  INTEGER NOT NULL DEFAULT 0,
+    memories INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+INSERT INTO systems (system_id, memories)
+    SELECT system_id, count(*) FROM changes WHERE is_head = 1 AND op = 'put' GROUP BY system_id;
+INSERT INTO systems (system_id, uploads, last_upload_id, last_merged_at)
+    SELECT system_id, count(*), max(upload_id), max(merged_at) FROM uploads WHERE true
+    GROUP BY system_id
+    ON CONFLICT DO UPDATE SET uploads = excluded.uploads,
+        last_upload_id = excluded.last_upload_id, last_merged_at = excluded.last_merged_at;
+INSERT OR IGNORE INTO systems (system_id) SELECT DISTINCT system_id FROM quarantine;
+INSERT INTO activity (hour, memories)
+    SELECT stored_at / 3600000000, count(*) FROM changes WHERE is_head = 1 AND op = 'put'
+    GROUP BY 1;
+INSERT INTO activity (hour, uploads)
+    SELECT merged_at / 3600000000, count(*) FROM uploads WHERE true GROUP BY 1
+    ON CONFLICT DO UPDATE SET uploads = excluded.uploads;
+
+-- The counts follow what they count, whichever way a row comes or goes.
+CREATE TRIGGER head_came AFTER INSERT ON changes WHEN new.is_head = 1 AND new.op = 'put' BEGIN
+    INSERT INTO systems (system_id, memories) VALUES (new.system_id, 1)
+        ON CONFLICT DO UPDATE SET memories = memories + 1;
+    INSERT INTO activity (hour, memories) VALUES (new.stored_at / 3600000000, 1)
+        ON CONFLICT DO UPDATE SET memories = memories + 1;
+END;
+CREATE TRIGGER head_promoted AFTER UPDATE OF is_head ON changes
+    WHEN new.op = 'put' AND new.is_head = 1 AND old.is_head = 0 BEGIN
+    INSERT INTO systems (system_id, memories) VALUES (new.system_id, 1)
+        ON CONFLICT DO UPDATE SET memories = memories + 1;
+    INSERT INTO activity (hour, memories) VALUES (new.stored_at / 3600000000, 1)
+        ON CONFLICT DO UPDATE SET memories = memories + 1;
+END;
+CREATE TRIGGER head_retired AFTER UPDATE OF is_head ON changes
+    WHEN old.op = 'put' AND old.is_head = 1 AND new.is_head = 0 BEGIN
+    UPDATE systems SET memories = memories - 1 WHERE system_id = old.system_id;
+    UPDATE activity SET memories = memories - 1 WHERE hour = old.stored_at / 3600000000;
+END;
+CREATE TRIGGER head_gone AFTER DELETE ON changes WHEN old.is_head = 1 AND old.op = 'put' BEGIN
+    UPDATE systems SET memories = memories - 1 WHERE system_id = old.system_id;
+    UPDATE activity SET memories = memories - 1 WHERE hour = old.stored_at / 3600000000;
+END;
+CREATE TRIGGER upload_came AFTER INSERT ON uploads BEGIN
+    INSERT INTO systems (system_id, uploads, last_upload_id, last_merged_at)
+        VALUES (new.system_id, 1, new.upload_id, new.merged_at)
+        ON CONFLICT DO UPDATE SET uploads = uploads + 1,
+            last_upload_id = max(coalesce(last_upload_id, ''), excluded.last_upload_id),
+            last_merged_at = max(coalesce(last_merged_at, 0), excluded.last_merged_at);
+    INSERT INTO activity (hour, uploads) VALUES (new.merged_at / 3600000000, 1)
+        ON CONFLICT DO UPDATE SET uploads = uploads + 1;
+END;
+CREATE TRIGGER upload_gone AFTER DELETE ON uploads BEGIN
+    UPDATE systems SET uploads = uploads - 1 WHERE system_id = old.system_id;
+    UPDATE activity SET uploads = uploads - 1 WHERE hour = old.merged_at / 3600000000;
+END;
+CREATE TRIGGER quarantine_came AFTER INSERT ON quarantine BEGIN
+    INSERT OR IGNORE INTO systems (system_id) VALUES (new.system_id);
+END;
