@@ -123,6 +123,8 @@ struct Found {
     metadata: Map<String, Value>,
     /// By what it matched: `keyword`, `semantic`.
     matched: Vec<String>,
+    /// Other systems that have a memory of the same text; they are not results of their own.
+    also_in: Vec<String>,
 }
 
 /// A part of the search that did not happen.
@@ -152,6 +154,7 @@ impl From<Hit> for Found {
             created_at: time::format(hit.memory.created_at),
             metadata: hit.memory.metadata.into_map(),
             matched,
+            also_in: hit.also_in.into_iter().map(String::from).collect(),
         }
     }
 }
@@ -194,8 +197,12 @@ fn show(found: &Found) -> String {
     let project = project.map_or(String::new(), |name| {
         format!(", project {}", cut(name, 100))
     });
+    let also_in = match found.also_in.as_slice() {
+        [] => String::new(),
+        systems => format!(", also in {}", cut(&systems.join(", "), 100)),
+    };
     format!(
-        "[{} of {}, {}{project}, score {:.2}]\n{}",
+        "[{} of {}{also_in}, {}{project}, score {:.2}]\n{}",
         found.memory_id,
         found.system_id,
         found.created_at,

@@ -1,33 +1,8 @@
 //! `get_memory`, `list_memories`, `forget_memory`.
 
 use crate::support::{Node, config, id};
-use akosha_core::IngestionMethod;
 use akosha_mcp::Origin;
-use akosha_store::{Change, Op};
 use serde_json::{Value, json};
-
-/// Gives the node a memory that another system made.
-fn merge_from(node: &Node, system: &str, memory_id: &str) {
-    let now = node.store().sources().clock.now();
-    let change = Change {
-        seq: 0,
-        op: Op::Put,
-        system_id: id(system),
-        memory_id: memory_id.parse().unwrap(),
-        revision: 1,
-        text: format!("from {system}"),
-        metadata: akosha_core::Metadata::default(),
-        embedding: None,
-        embedding_model: None,
-        created_at: now,
-        updated_at: now,
-        stored_at: now,
-        ingestion_method: IngestionMethod::CloudPull,
-    };
-    node.store()
-        .merge(&[change], IngestionMethod::CloudPull)
-        .unwrap();
-}
 
 #[tokio::test]
 async fn a_memory_is_shown_whole() {
@@ -73,8 +48,8 @@ async fn an_unknown_memory_is_an_error() {
 #[tokio::test]
 async fn an_id_of_several_systems_needs_its_system() {
     let node = Node::start().await;
-    merge_from(&node, "one", "shared");
-    merge_from(&node, "two", "shared");
+    node.merge_from("one", "shared", "from one");
+    node.merge_from("two", "shared", "from two");
     let failed = node.bad("get_memory", json!({"memory_id": "shared"})).await;
     assert!(failed["error"].as_str().unwrap().contains("one, two"));
     assert!(failed["hint"].as_str().unwrap().contains("system_id"));
@@ -180,7 +155,7 @@ async fn what_is_forgotten_is_found_no_more() {
 #[tokio::test]
 async fn a_deletion_of_what_another_system_made_says_what_it_does_not_reach() {
     let node = Node::start().await;
-    merge_from(&node, "laptop", "a");
+    node.merge_from("laptop", "a", "from laptop");
     for (erase, verb) in [(false, "forget"), (true, "erase")] {
         let arguments = json!({"memory_id": "a", "erase": erase});
         let called = node.call("forget_memory", arguments).await;
@@ -199,8 +174,8 @@ async fn a_bound_client_forgets_only_its_own() {
         bound: Some(id("laptop")),
     };
     let node = Node::with(origin, config()).await;
-    merge_from(&node, "laptop", "mine");
-    merge_from(&node, "other", "theirs");
+    node.merge_from("laptop", "mine", "from laptop");
+    node.merge_from("other", "theirs", "from other");
     let refused = node
         .bad(
             "forget_memory",

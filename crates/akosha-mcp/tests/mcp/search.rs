@@ -194,3 +194,25 @@ async fn arguments_out_of_range_are_named() {
         json!({"query": "cargo", "limit": null, "mode": null, "tags": null, "embedding": null});
     assert_eq!(ids(&node.good("search_memories", nulls).await).len(), 2);
 }
+
+#[tokio::test]
+async fn what_several_systems_say_is_one_result() {
+    let node = filled().await;
+    for system in ["desktop", "laptop"] {
+        node.merge_from(system, "x", "Deploys happen on Fridays");
+    }
+    let called = node
+        .call("search_memories", json!({"query": "fridays"}))
+        .await;
+    assert_eq!(called.value["results"].as_array().unwrap().len(), 1);
+    let one = &called.value["results"][0];
+    assert_eq!(one["also_in"].as_array().unwrap().len(), 2);
+    assert!(called.text.contains(", also in "), "{}", called.text);
+    let own = json!({"query": "fridays", "system_id": "node"});
+    let answer = node.good("search_memories", own).await;
+    assert_eq!(ids(&answer), ["c"]);
+    assert_eq!(
+        answer["results"][0]["also_in"],
+        json!(["desktop", "laptop"])
+    );
+}

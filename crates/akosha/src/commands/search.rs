@@ -104,6 +104,8 @@ struct Found {
     created_at: String,
     metadata: Map<String, Value>,
     matched: Vec<&'static str>,
+    /// Other systems that have a memory of the same text.
+    also_in: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -148,6 +150,7 @@ impl From<Hit> for Found {
                 .into_iter()
                 .filter_map(|(by, name)| by.then_some(name))
                 .collect(),
+            also_in: hit.also_in.into_iter().map(String::from).collect(),
         }
     }
 }
@@ -165,6 +168,10 @@ impl Answer for SearchAnswer {
                 found.score, found.memory_id, found.system_id, found.created_at
             ))?;
             page.line(format!("      {}", show::one_line(&found.text, 200)))?;
+            if !found.also_in.is_empty() {
+                let systems = found.also_in.join(", ");
+                page.line(format!("      also in {}", show::one_line(&systems, 200)))?;
+            }
         }
         for missing in &self.missing {
             page.line(format!(

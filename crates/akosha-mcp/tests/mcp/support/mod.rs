@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use akosha_core::SystemId;
 use akosha_core::config::{Config, LoadedConfig};
+use akosha_core::{IngestionMethod, SystemId};
 use akosha_mcp::{AkoshaServer, BackgroundDrain, Origin, StoreHandle, serve_stream};
-use akosha_store::{Home, Store, StoreOptions};
+use akosha_store::{Change, Home, Op, Store, StoreOptions};
 use akosha_sync::Syncer;
 use rmcp::model::{
     CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, Implementation,
@@ -192,6 +192,29 @@ impl Node {
     }
 
     /// Calls a tool; whatever it answers must fit its output schema.
+    /// Merges a memory of another system, as a pull does.
+    pub(crate) fn merge_from(&self, system: &str, memory_id: &str, text: &str) {
+        let now = self.store().sources().clock.now();
+        let change = Change {
+            seq: 0,
+            op: Op::Put,
+            system_id: id(system),
+            memory_id: memory_id.parse().unwrap(),
+            revision: 1,
+            text: text.to_owned(),
+            metadata: akosha_core::Metadata::default(),
+            embedding: None,
+            embedding_model: None,
+            created_at: now,
+            updated_at: now,
+            stored_at: now,
+            ingestion_method: IngestionMethod::CloudPull,
+        };
+        self.store()
+            .merge(&[change], IngestionMethod::CloudPull)
+            .unwrap();
+    }
+
     pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Called {
         let Value::Object(arguments) = arguments else {
             panic!("arguments are an object");
