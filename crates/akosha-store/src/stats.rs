@@ -1,7 +1,5 @@
 //! How much is stored.
 
-use rusqlite::Connection;
-
 use crate::{Store, StoreError};
 
 /// How much a store holds.
@@ -16,13 +14,18 @@ pub struct Stats {
 }
 
 impl Store {
-    /// Counts what is stored; the time grows with the number of memories.
+    /// Returns how much is stored.
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let (memories, systems) = self.db().read(|db| {
-            Ok((
-                count(db, "count(*)")?,
-                count(db, "count(DISTINCT system_id)")?,
-            ))
+            let mut statement = db.prepare_cached(
+                "SELECT coalesce(sum(memories), 0), count(*) FILTER (WHERE memories > 0) \
+                 FROM systems",
+            )?;
+            let counts = statement.query_row([], |row| {
+                let count = |column| row.get(column).map(i64::unsigned_abs);
+                Ok((count(0)?, count(1)?))
+            });
+            Ok(counts?)
         })?;
         let database = self.home().database();
         let log = database.with_extension("db-wal");
@@ -37,13 +40,4 @@ impl Store {
             size_bytes,
         })
     }
-}
-
-fn count(db: &Connection, what: &str) -> Result<u64, StoreError> {
-    let count: i64 = db.query_row(
-        &format!("SELECT {what} FROM changes WHERE is_head = 1 AND op = 'put'"),
-        [],
-        |row| row.get(0),
-    )?;
-    Ok(count.unsigned_abs())
 }

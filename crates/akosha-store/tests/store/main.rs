@@ -23,6 +23,7 @@ mod queue;
 mod search;
 mod search_text;
 mod support;
+mod system;
 mod target_note;
 mod unsent;
 mod upgrade;
