@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::adopt::Adoption;
 pub use self::examine::Examination;
+use crate::breaker::Breakers;
 use crate::disk::on_disk;
 use crate::hybrid::HybridSync;
 use crate::intake::Intake;
@@ -34,12 +35,24 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub struct Syncer {
     store: Store,
     config: Arc<LoadedConfig>,
+    breakers: Option<Breakers>,
 }
 
 impl Syncer {
     /// Creates the sync of `store` under `config`.
     pub fn new(store: Store, config: Arc<LoadedConfig>) -> Self {
-        Self { store, config }
+        Self {
+            store,
+            config,
+            breakers: None,
+        }
+    }
+
+    /// Lets pushes leave alone for a while what fails again and again, for a process that lives long.
+    #[must_use]
+    pub fn with_breakers(mut self, breakers: Breakers) -> Self {
+        self.breakers = Some(breakers);
+        self
     }
 
     /// Returns the store.
@@ -152,7 +165,7 @@ impl Syncer {
         if let Err(error) = cleaned.await {
             return report.fail(vec![error]);
         }
-        match HybridSync::new(claimed, &config.config, request) {
+        match HybridSync::new(claimed, &config.config, request, self.breakers.as_ref()) {
             Ok(hybrid) => {
                 report.fill(hybrid.sync(request, trigger, progress, cancel).await);
             }

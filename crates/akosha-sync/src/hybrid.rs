@@ -7,6 +7,8 @@ use akosha_core::config::{Config, ForceMethod};
 use akosha_store::{Store, Trigger};
 use tokio_util::sync::CancellationToken;
 
+use crate::breaker::Breakers;
+use crate::guarded::Guarded;
 use crate::{
     Availability, CloudSync, FileFailure, HttpSync, MethodChoice, MethodReport, Progress,
     SyncError, SyncMethod, SyncRequest,
@@ -14,7 +16,7 @@ use crate::{
 
 /// Tries the allowed methods in their order until one brings everything.
 pub struct HybridSync {
-    methods: Vec<Box<dyn SyncMethod>>,
+    methods: Vec<Guarded>,
     has_bucket: bool,
     /// Files that are configured although no method may carry them.
     stranded: Vec<PathBuf>,
@@ -40,16 +42,31 @@ impl HybridSync {
     /// cloud comes first where a bucket is set, and HTTP follows where fallback is on in both, or
     /// where there is no bucket.
     ///
+    /// A long-lived process gives its `breakers`: a target that fails again and again is left alone
+    /// for a while.
+    ///
     /// # Errors
     /// Fails where the cloud is asked for and no bucket is set.
-    pub fn new(store: &Store, config: &Config, request: &SyncRequest) -> Result<Self, SyncError> {
+    pub fn new(
+        store: &Store,
+        config: &Config,
+        request: &SyncRequest,
+        breakers: Option<&Breakers>,
+    ) -> Result<Self, SyncError> {
         let methods = allowed(config, request)?
             .into_iter()
-            .map(|choice| -> Box<dyn SyncMethod> {
-                match choice {
-                    Allowed::Cloud => Box::new(CloudSync::new(store.clone(), config)),
-                    Allowed::Http => Box::new(HttpSync::new(store.clone(), config)),
-                }
+            .map(|choice| {
+                let (method, breaker): (Box<dyn SyncMethod>, _) = match choice {
+                    Allowed::Cloud => (
+                        Box::new(CloudSync::new(store.clone(), config)),
+                        breakers.map(|all| &all.bucket),
+                    ),
+                    Allowed::Http => (
+                        Box::new(HttpSync::new(store.clone(), config)),
+                        breakers.map(|all| &all.http_peer),
+                    ),
+                };
+                Guarded::new(method, breaker.cloned())
             })
             .collect();
         let has_bucket = !config.cloud_bucket.is_empty();
@@ -134,7 +151,6 @@ impl HybridSync {
 
     fn unreachable(&self, method: &'static str, reason: &str) -> SyncError {
         let message = format!("not reachable: {reason}");
-        let kind = akosha_core::ErrorKind::Unavailable;
         let hint = match method {
             "http" if !self.has_bucket => {
                 "name a bucket or a folder in `cloud_bucket`: `akosha config init` writes the file; or \
@@ -143,21 +159,7 @@ impl HybridSync {
             "http" => "start a server there: `akosha serve`, or set `akosha_url`",
             _ => "check `cloud_bucket` and `cloud_endpoint`: `akosha config show`",
         };
-        let hint = Some(hint.to_owned());
-        match method {
-            "http" => SyncError::HttpSync {
-                message,
-                hint,
-                kind,
-                source: None,
-            },
-            _ => SyncError::CloudUpload {
-                message,
-                hint,
-                kind,
-                source: None,
-            },
-        }
+        unavailable(method, message, hint)
     }
 
     /// Names the files that another method than the one that is done has to send.
@@ -208,6 +210,26 @@ impl HybridOutcome {
         );
         self.errors.push(error);
         is_over
+    }
+}
+
+/// Creates the error of a method whose target does not answer.
+pub(crate) fn unavailable(method: &'static str, message: String, hint: &str) -> SyncError {
+    let hint = Some(hint.to_owned());
+    let kind = ErrorKind::Unavailable;
+    match method {
+        "http" => SyncError::HttpSync {
+            message,
+            hint,
+            kind,
+            source: None,
+        },
+        _ => SyncError::CloudUpload {
+            message,
+            hint,
+            kind,
+            source: None,
+        },
     }
 }
 

@@ -18,6 +18,7 @@ mod error;
 pub mod files;
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
+mod guarded;
 mod http;
 mod hybrid;
 pub mod intake;
