@@ -3,9 +3,24 @@
 //!
 //! [`IngestWorker`] is what a server runs; [`IngestWorker::run_once`] is one look, until nothing is
 //! left.
+//!
+//! An upload goes through these hands: a *look* finds it, the *queue* gives its system a turn, a
+//! *task* claims it by a lease and reads it, one thread *merges* it together with others that are
+//! ready. What fails stays behind alone: tried again later, or set aside with its reason.
 
+mod engine;
+mod lease;
+mod limits;
+mod look;
+mod merger;
+mod once;
+mod presence;
+mod queue;
+mod record;
 mod scheduler;
+mod serve;
 mod status;
+mod task;
 mod worker;
 
 pub use scheduler::{News, OrchestratorHealth, OrchestratorMode, Scheduler, Turn};

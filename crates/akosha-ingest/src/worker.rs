@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use akosha_sync::breaker::Breakers;
+use akosha_sync::intake::Intake;
 use akosha_sync::{Progress, PullReport, SyncError, Syncer};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::{Engine, Mode};
 use crate::status::Board;
-use crate::{IngestStatus, OrchestratorHealth, Scheduler, WorkerState};
+use crate::{IngestStatus, OrchestratorHealth, Scheduler, once, serve};
 
 /// Takes the uploads of a vault in. Clones share everything; creating one contacts nothing.
 #[derive(Debug, Clone)]
 pub struct IngestWorker {
     syncer: Syncer,
-    #[expect(dead_code, reason = "the next step asks them")]
     breakers: Breakers,
     scheduler: Option<Arc<dyn Scheduler>>,
     board: Board,
     woken: Arc<Notify>,
+    intake: Arc<OnceCell<Intake>>,
 }
 
 impl IngestWorker {
@@ -37,6 +39,7 @@ impl IngestWorker {
             scheduler: None,
             board,
             woken: Arc::default(),
+            intake: Arc::default(),
         }
     }
 
@@ -51,33 +54,26 @@ impl IngestWorker {
     /// in work. Where no vault is set it only waits.
     ///
     /// # Errors
-    /// Fails where the configuration is wrong. What the vault or the store refuses is in the
-    /// status, and tried again.
+    /// Fails where the configuration or the keys of the vault are wrong. What the vault or the
+    /// store refuses is in the status, and tried again.
     pub async fn run(&self, cancel: CancellationToken) -> Result<(), SyncError> {
         if !self.board.read().enabled {
             cancel.cancelled().await;
             return Ok(());
         }
+        let mode = Mode {
+            since: None,
+            is_patient: true,
+        };
+        let engine = self.engine(&mode, &cancel).await?;
         let interval = self.syncer.config().config.poll_interval;
-        loop {
-            match self.run_once(&akosha_sync::NoProgress, &cancel).await {
-                Err(SyncError::Cancelled) => break,
-                Err(error) => self.board.update(|status| {
-                    status.last_error = Some(error.to_string());
-                }),
-                Ok(report) => self.board.update(|status| status.last_error = report.error),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(interval) => {}
-                () = self.woken.notified() => {}
-                () = cancel.cancelled() => break,
-            }
-        }
-        self.board.update(|status| status.state = WorkerState::Off);
+        let scheduler = self.scheduler.clone();
+        serve::run(engine, interval, scheduler, &self.woken, &cancel).await;
         Ok(())
     }
 
-    /// Looks through the whole vault and takes in what is there until nothing is left.
+    /// Looks through the whole vault and takes in what is there until nothing is left. May run
+    /// beside [`IngestWorker::run`], as another replica may.
     ///
     /// # Errors
     /// Fails where no vault is set, it cannot be reached, or the store refuses.
@@ -86,24 +82,18 @@ impl IngestWorker {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> Result<PullReport, SyncError> {
-        self.board
-            .update(|status| status.state = WorkerState::Working);
-        let pulled = self.syncer.pull(&[], progress, cancel).await;
-        self.board.update(|status| status.state = WorkerState::Idle);
-        if let Ok(report) = &pulled {
-            self.board.update(|status| {
-                status.uploads_merged += report.uploads_merged;
-                status.memories_added += report.memories_added;
-                status.memories_updated += report.memories_updated;
-                status.memories_skipped += report.memories_skipped;
-                status.quarantined = report.quarantined.len() as u64;
-                status.bytes += report.bytes_transferred;
-            });
-        }
-        pulled
+        let intake = self.intake().await?;
+        intake.reach().await?;
+        let mode = Mode {
+            since: Some(intake.on_store(akosha_store::Store::newest_seq).await?),
+            is_patient: false,
+        };
+        let engine = self.engine(&mode, cancel).await?;
+        once::run(engine, progress, cancel).await
     }
 
-    /// Looks into the vault now.
+    /// Looks into the vault now. Where an external scheduler was told of news, it says by this when
+    /// that is worked on.
     pub fn wake(&self) {
         if let Some(scheduler) = &self.scheduler {
             scheduler.triggered();
@@ -122,5 +112,16 @@ impl IngestWorker {
             Some(scheduler) => scheduler.health(),
             None => OrchestratorHealth::default(),
         }
+    }
+
+    async fn intake(&self) -> Result<&Intake, SyncError> {
+        self.intake.get_or_try_init(|| self.syncer.intake()).await
+    }
+
+    async fn engine(&self, mode: &Mode, cancel: &CancellationToken) -> Result<Engine, SyncError> {
+        let intake = self.intake().await?.clone();
+        let slots = self.syncer.config().config.max_concurrent_ingests as usize;
+        let (breakers, board) = (self.breakers.clone(), self.board.clone());
+        Ok(Engine::new(intake, breakers, board, mode, slots, cancel))
     }
 }

@@ -211,9 +211,7 @@ impl Syncer {
         cancel: &CancellationToken,
     ) -> Result<PullReport, SyncError> {
         let intake = self.intake().await?;
-        reachable(intake.vault())
-            .await
-            .map_err(SyncError::in_pull)?;
+        intake.reach().await?;
         tokio::select! {
             result = pull::run(&intake, systems, progress) => result.map_err(SyncError::in_pull),
             () = cancel.cancelled() => Err(SyncError::Cancelled),
@@ -264,7 +262,7 @@ impl Syncer {
 }
 
 /// Fails where a vault surely cannot be reached: a folder that is not there is no empty one.
-async fn reachable(vault: &Vault) -> Result<(), SyncError> {
+pub(crate) async fn reachable(vault: &Vault) -> Result<(), SyncError> {
     match vault.availability().await {
         Availability::Unavailable(reason) => Err(SyncError::CloudUpload {
             message: format!("not reachable: {reason}"),

@@ -8,6 +8,7 @@ use akosha_core::{SystemId, UploadId};
 use akosha_store::{Merged, Store};
 use futures::{StreamExt, stream};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::disk::on_disk;
 use crate::intake::{self, Candidate, Fault, Intake, Intaken, KEPT_BYTES};
@@ -245,7 +246,7 @@ async fn take_in(intake: &Intake, since: i64, candidate: &Candidate) -> Result<I
     let intake = intake.clone();
     intake::blocking(move || {
         let verified = fetched.verify(KEPT_BYTES)?;
-        let mut merging = intake.merge(vec![verified], Some(since));
+        let mut merging = intake.merge(vec![verified], Some(since), &CancellationToken::new());
         if let Some((_, error)) = merging.refused {
             return Err(Fault::Store(error));
         }

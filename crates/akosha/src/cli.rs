@@ -104,6 +104,10 @@ pub(crate) enum Command {
     Sync(commands::sync::Args),
     /// Pull from the vault into the local store
     Pull(commands::pull::Args),
+    /// Take the uploads of every system in, as a server does, until it is stopped
+    ///
+    /// Several may work on one vault: they share out the uploads.
+    Ingest(commands::ingest::Args),
     /// Show the queue, the lag, the last success and error, quarantine and conflicts
     Status,
     /// Check everything that can stand in the way, and say what to do
@@ -151,6 +155,7 @@ impl Command {
             Self::History(_) => "history",
             Self::Sync(_) => "sync",
             Self::Pull(_) => "pull",
+            Self::Ingest(_) => "ingest",
             Self::Status => "status",
             Self::Doctor => "doctor",
             Self::Import(_) => "import",

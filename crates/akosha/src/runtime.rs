@@ -10,16 +10,22 @@ use crate::failure::Failure;
 
 /// Starts a runtime on this thread; blocking calls get threads of their own.
 pub(crate) fn start() -> Result<Runtime, Failure> {
-    Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Failure::new(
-                ErrorKind::Storage,
-                format!("cannot start the runtime: {error}"),
-                "the system is out of file handles or memory: close programs, then repeat",
-            )
-        })
+    build(&mut Builder::new_current_thread())
+}
+
+/// Starts a runtime with a thread for each processor.
+pub(crate) fn start_on_all() -> Result<Runtime, Failure> {
+    build(&mut Builder::new_multi_thread())
+}
+
+fn build(builder: &mut Builder) -> Result<Runtime, Failure> {
+    builder.enable_all().build().map_err(|error| {
+        Failure::new(
+            ErrorKind::Storage,
+            format!("cannot start the runtime: {error}"),
+            "the system is out of file handles or memory: close programs, then repeat",
+        )
+    })
 }
 
 /// Exit code of a process that a second Ctrl-C ended: 128 and the number of SIGINT.

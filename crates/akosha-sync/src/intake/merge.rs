@@ -2,6 +2,7 @@
 
 use akosha_core::{IngestionMethod, SystemId, UploadId};
 use akosha_store::{Change, IncomingUpload, Merged, Settled, Store, StoreError};
+use tokio_util::sync::CancellationToken;
 
 use super::upload::{Content, each_batch};
 use super::{Fault, Intake, Verified};
@@ -44,8 +45,14 @@ impl Intake {
     /// by what was here before each. Blocks on the disk.
     ///
     /// An upload that is not merged leaves nothing, but for rows that are the same when it is
-    /// merged again.
-    pub fn merge(&self, uploads: Vec<Verified>, since: Option<i64>) -> Merging {
+    /// merged again. Once `stop` is cancelled, one that takes several transactions ends
+    /// between two of them and is refused as cancelled.
+    pub fn merge(
+        &self,
+        uploads: Vec<Verified>,
+        since: Option<i64>,
+        stop: &CancellationToken,
+    ) -> Merging {
         let mut merging = Merging::default();
         let mut waiting = uploads.into_iter().peekable();
         while let Some(upload) = waiting.next() {
@@ -57,7 +64,7 @@ impl Intake {
             let merged = if is_kept {
                 merge_group(self.store(), group, since, &mut merging)
             } else {
-                merge_large(self.store(), group, since, &mut merging)
+                merge_large(self.store(), group, since, stop, &mut merging)
             };
             if let Err((mut left, error)) = merged {
                 left.extend(waiting);
@@ -101,11 +108,12 @@ fn merge_large(
     store: &Store,
     group: Vec<Verified>,
     since: Option<i64>,
+    stop: &CancellationToken,
     merging: &mut Merging,
 ) -> Result<(), Refused> {
     let mut waiting = group.into_iter();
     while let Some(upload) = waiting.next() {
-        match merge_files(store, &upload, since) {
+        match merge_files(store, &upload, since, stop) {
             Ok(Some(settled)) => merging.take(upload, settled),
             Ok(None) => {}
             Err(Fault::Store(error)) => {
@@ -121,6 +129,7 @@ fn merge_files(
     store: &Store,
     upload: &Verified,
     since: Option<i64>,
+    stop: &CancellationToken,
 ) -> Result<Option<Result<Settled, StoreError>>, Fault> {
     let Content::Files(files) = &upload.content else {
         return Ok(None);
@@ -131,6 +140,9 @@ fn merge_files(
     };
     let mut merged = Merged::default();
     each_batch(&upload.manifest, files, |batch| {
+        if stop.is_cancelled() {
+            return Err(Fault::Store(SyncError::Cancelled));
+        }
         let changes: Vec<Change> = batch.into_iter().flatten().collect();
         merged += store.merge_since(&changes, IngestionMethod::CloudPull, since)?;
         Ok(())

@@ -10,19 +10,21 @@ mod upload;
 use std::collections::BTreeSet;
 
 use akosha_core::{SystemId, UploadId};
-use akosha_store::Store;
+use akosha_store::{Store, StoreError};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use futures::stream::{BoxStream, StreamExt};
 
 use crate::SyncError;
 use crate::crypt::VaultKeys;
+use crate::disk::on_disk;
+use crate::engine::reachable;
 use crate::vault::{Vault, VaultKey};
 
 pub use candidate::{Candidate, Sorted};
 pub use fault::Fault;
 pub use merge::{Intaken, Merging};
-pub(crate) use upload::blocking;
+pub use upload::blocking;
 pub use upload::{Fetched, Opened, Verified};
 
 /// Bytes of an upload's rows that are kept from the check to the merge where nothing else is said;
@@ -57,6 +59,17 @@ impl Intake {
         &self.store
     }
 
+    /// Runs a call of the store on a blocking thread.
+    ///
+    /// # Errors
+    /// Fails as the call does.
+    pub async fn on_store<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, SyncError> {
+        on_disk(&self.store, call).await
+    }
+
     /// Returns the vault.
     pub fn vault(&self) -> &Vault {
         &self.vault
@@ -64,6 +77,14 @@ impl Intake {
 
     pub(crate) fn keys(&self) -> &VaultKeys {
         &self.keys
+    }
+
+    /// Fails where the vault surely cannot be reached: a folder that is not there is no empty one.
+    ///
+    /// # Errors
+    /// See above.
+    pub async fn reach(&self) -> Result<(), SyncError> {
+        reachable(&self.vault).await.map_err(SyncError::in_pull)
     }
 
     /// Lists the inbox: one listing, however many systems there are. Names that are no upload ids

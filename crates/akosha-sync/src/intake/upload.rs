@@ -273,7 +273,10 @@ pub(super) fn each_batch(
 }
 
 /// Runs a step that blocks on a blocking thread.
-pub(crate) async fn blocking<T: Send + 'static>(
+///
+/// # Errors
+/// Fails as the step does.
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     match tokio::task::spawn_blocking(work).await {

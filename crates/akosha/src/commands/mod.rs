@@ -12,6 +12,7 @@ pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod hook;
 pub(crate) mod import;
+pub(crate) mod ingest;
 pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod machines;
@@ -65,6 +66,7 @@ pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
         Command::History(args) => history::run(&context, &args),
         Command::Sync(args) => sync::run(&context, &args),
         Command::Pull(args) => pull::run(&context, &args),
+        Command::Ingest(args) => ingest::run(&context, args),
         Command::Status => status::run(&context),
         Command::Doctor => doctor::run(&context),
         Command::Import(args) => import::run(&context, &args),
@@ -117,6 +119,7 @@ fn needs(command: &Command) -> Needs {
         Command::Serve(_)
         | Command::Sync(_)
         | Command::Pull(_)
+        | Command::Ingest(_)
         | Command::Files(_)
         | Command::Vault(_)
         | Command::Machines(_) => Needs::RightConfig,

@@ -34,13 +34,18 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     bar.clear();
     let report = pulled?;
     context.output().answer(&report)?;
-    Ok(if !report.quarantined.is_empty() {
+    Ok(exit(&report))
+}
+
+/// Returns the exit code that a report stands for.
+pub(super) fn exit(report: &PullReport) -> Exit {
+    if !report.quarantined.is_empty() {
         Exit::Partial
     } else if report.success {
         Exit::Done
     } else {
         Exit::Failed
-    })
+    }
 }
 
 impl Answer for PullReport {

@@ -1,0 +1,188 @@
+//! One look through the whole vault, and work until nothing is left.
+
+use akosha_store::{Merged, Store};
+use akosha_sync::{Progress, ProgressState, PullReport, SyncError};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Engine, Looked, Report, note};
+use crate::look::{Look, Piece};
+
+/// Most looks at what is there: one more where uploads went away under way, because another one
+/// stands for them now.
+const MOST_LOOKS: u32 = 3;
+
+/// Uploads at which a vault may fail to answer before the work ends.
+const MAX_SILENCES: u32 = 3;
+
+/// One run at work.
+struct Once<'a> {
+    engine: Engine,
+    progress: &'a dyn Progress,
+    report: PullReport,
+    merged: Merged,
+    silences: u32,
+    /// Whether an upload went away since the look that found it.
+    has_gone: bool,
+}
+
+/// Runs the engine once.
+pub(crate) async fn run(
+    engine: Engine,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<PullReport, SyncError> {
+    let started = Instant::now();
+    let mut once = Once {
+        engine,
+        progress,
+        report: PullReport::default(),
+        merged: Merged::default(),
+        silences: 0,
+        has_gone: false,
+    };
+    let worked = once.work(cancel).await;
+    let Once {
+        engine, mut report, ..
+    } = once;
+    let intake = engine.shared.intake.clone();
+    engine.stop().await;
+    worked?;
+    // Content that another machine erased must leave no trace here either.
+    if let Err(error) = intake.on_store(Store::scrub).await {
+        tracing::warn!(%error, "what was erased is scrubbed by the next pull");
+    }
+    report.success = report.error.is_none() && report.quarantined.is_empty();
+    report.duration_seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+impl Once<'_> {
+    async fn work(&mut self, cancel: &CancellationToken) -> Result<(), SyncError> {
+        for _ in 0..MOST_LOOKS {
+            self.has_gone = false;
+            self.look(cancel).await?;
+            if !self.has_gone || self.report.error.is_some() {
+                break;
+            }
+        }
+        self.engine.count_quarantined().await
+    }
+
+    /// Looks once and works until nothing of what was found is left.
+    async fn look(&mut self, cancel: &CancellationToken) -> Result<(), SyncError> {
+        let Ok(looking) = self.engine.look(Look::Sweep) else {
+            self.left_alone();
+            return Ok(());
+        };
+        let mut looking = Some(looking);
+        loop {
+            if self.silences < MAX_SILENCES && self.engine.start_work().is_some() {
+                self.left_alone();
+                return Ok(());
+            }
+            self.engine.show_load();
+            let engine = &mut self.engine;
+            if looking.is_none() && engine.queue.len() == 0 && engine.tasks.is_empty() {
+                // What the look gave last may still wait here.
+                match engine.found.try_recv() {
+                    Ok(piece) => self.take(piece),
+                    Err(_) => return Ok(()),
+                }
+                continue;
+            }
+            let due = engine.queue.next_due();
+            let has_room = engine.has_room();
+            tokio::select! {
+                Some(ended) = engine.tasks.join_next() => {
+                    if let Ok((ended, permit)) = ended {
+                        let outcome = engine.settle(ended, permit).await?;
+                        self.note(outcome)?;
+                    }
+                }
+                Some(piece) = engine.found.recv(), if has_room => self.take(piece),
+                looked = ended(&mut looking) => {
+                    looking = None;
+                    self.looked(looked)?;
+                }
+                () = until(due) => {}
+                () = cancel.cancelled() => return Err(SyncError::Cancelled),
+            }
+        }
+    }
+
+    fn left_alone(&mut self) {
+        let message = "the vault failed again and again and is left alone for a while";
+        self.report.error.get_or_insert_with(|| message.to_owned());
+    }
+
+    fn take(&mut self, piece: Piece) {
+        self.report.uploads_seen += (piece.uploads.len() + piece.hopeless.len()) as u64;
+        for (hopeless, reason) in piece.hopeless {
+            let (system_id, upload_id) = (&hopeless.system_id, &hopeless.upload_id);
+            self.report.set_aside(system_id, upload_id, reason);
+        }
+        if self.silences < MAX_SILENCES {
+            for upload in piece.uploads {
+                self.engine.queue.push(upload);
+            }
+        }
+    }
+
+    fn looked(&mut self, looked: Option<Looked>) -> Result<(), SyncError> {
+        match looked.map(|looked| looked.result) {
+            // The systems that could be looked into were.
+            Some(Err(error @ SyncError::CloudUpload { .. })) => {
+                self.report.error.get_or_insert_with(|| error.to_string());
+                Ok(())
+            }
+            Some(result) => result,
+            None => Err(SyncError::Cancelled),
+        }
+    }
+
+    fn note(&mut self, outcome: Report) -> Result<(), SyncError> {
+        let report = &mut self.report;
+        note(report, &outcome);
+        match outcome {
+            Report::Merged(intaken) => {
+                self.merged += intaken.merged;
+                report.memories_added = u64::try_from(self.merged.added).unwrap_or(0);
+                report.memories_updated = self.merged.updated;
+                report.memories_skipped = self.merged.skipped;
+            }
+            Report::Vault(_) => {
+                self.silences += 1;
+                if self.silences >= MAX_SILENCES {
+                    self.engine.queue.clear();
+                }
+            }
+            Report::Gone => self.has_gone = true,
+            Report::Store(error) => return Err(error),
+            Report::SetAside(..) | Report::Nothing => {}
+        }
+        self.progress.update(ProgressState {
+            bytes: report.bytes_transferred,
+            memories: report.memories_added + report.memories_updated + report.memories_skipped,
+            ..ProgressState::default()
+        });
+        Ok(())
+    }
+}
+
+/// Waits for the end of a look; for ever where there is none. `None` where it was lost.
+pub(crate) async fn ended(looking: &mut Option<JoinHandle<Looked>>) -> Option<Looked> {
+    match looking {
+        Some(looking) => looking.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a time; for ever where there is none.
+pub(crate) async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

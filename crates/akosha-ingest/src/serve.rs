@@ -1,0 +1,255 @@
+//! Work until it is stopped: a poll every interval, a sweep now and then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use akosha_store::Store;
+use akosha_sync::SyncError;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Engine, Looked, Report};
+use crate::look::Look;
+use crate::once::{ended, until};
+use crate::{News, Scheduler, Turn, WorkerState};
+
+/// Pause between two sweeps.
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+
+/// Shortest pause between two sweeps where a vault fails and comes back again and again.
+const SWEEP_AT_MOST_EVERY: Duration = Duration::from_mins(5);
+
+/// Systems that a scheduler is told of, at most.
+const TOLD_SYSTEMS: usize = 100;
+
+/// The worker of a server.
+struct Serving<'a> {
+    engine: Engine,
+    interval: Duration,
+    scheduler: Option<Arc<dyn Scheduler>>,
+    woken: &'a Notify,
+    next_look: Instant,
+    next_sweep: Instant,
+    /// When the vault was swept last.
+    swept: Option<Instant>,
+    looking: Option<JoinHandle<Looked>>,
+    /// Whether the look that is under way, or ended last, found anything.
+    has_news: bool,
+    /// The question to the scheduler whose turn it is.
+    asking: Option<JoinHandle<Turn>>,
+    /// Until when the scheduler may say when.
+    held: Option<Instant>,
+    /// Whether anything was merged since erased content was scrubbed last.
+    has_merged: bool,
+}
+
+/// Runs the engine until it is cancelled.
+pub(crate) async fn run(
+    engine: Engine,
+    interval: Duration,
+    scheduler: Option<Arc<dyn Scheduler>>,
+    woken: &Notify,
+    cancel: &CancellationToken,
+) {
+    let now = Instant::now();
+    let mut serving = Serving {
+        engine,
+        interval,
+        scheduler,
+        woken,
+        next_look: now,
+        next_sweep: now,
+        swept: None,
+        looking: None,
+        has_news: false,
+        asking: None,
+        held: None,
+        has_merged: false,
+    };
+    while !cancel.is_cancelled() {
+        serving.step(cancel).await;
+    }
+    let Serving {
+        engine,
+        looking,
+        asking,
+        ..
+    } = serving;
+    if let Some(asking) = asking {
+        asking.abort();
+    }
+    let board = engine.board.clone();
+    engine.stop().await;
+    if let Some(looking) = looking {
+        let _ = looking.await;
+    }
+    board.update(|status| {
+        status.state = WorkerState::Off;
+        status.next_poll_at = None;
+    });
+}
+
+impl Serving<'_> {
+    /// Starts what is due and waits for what happens next.
+    async fn step(&mut self, cancel: &CancellationToken) {
+        let now = Instant::now();
+        if self.held.is_some_and(|until| until <= now) {
+            self.held = None;
+            if let Some(scheduler) = &self.scheduler {
+                scheduler.missed();
+            }
+        }
+        let mut blocked = None;
+        if self.held.is_none() {
+            blocked = self.engine.start_work();
+        }
+        if self.looking.is_none() && self.next_look <= now {
+            self.start_look(now);
+        }
+        self.show(blocked.is_some());
+        let engine = &mut self.engine;
+        let look_at = self.looking.is_none().then_some(self.next_look);
+        let due = engine.queue.next_due().filter(|_| self.held.is_none());
+        let timer = [look_at, due, blocked, self.held]
+            .into_iter()
+            .flatten()
+            .min();
+        let has_room = engine.has_room();
+        tokio::select! {
+            Some(ended) = engine.tasks.join_next() => match ended {
+                Ok((ended, permit)) => match engine.settle(ended, permit).await {
+                    Ok(outcome) => self.has_merged |= matches!(outcome, Report::Merged(_)),
+                    Err(error) => engine.board.update(|it| it.last_error = Some(error.to_string())),
+                },
+                Err(error) => tracing::error!(%error, "the work on an upload ended without a result"),
+            },
+            Some(piece) = engine.found.recv(), if has_room => {
+                self.has_news |= !piece.uploads.is_empty();
+                for upload in piece.uploads {
+                    engine.queue.push(upload);
+                }
+            }
+            looked = ended(&mut self.looking) => {
+                self.looking = None;
+                self.looked(looked).await;
+            }
+            turn = answer(&mut self.asking) => {
+                self.asking = None;
+                if turn == Turn::Local {
+                    self.held = None;
+                }
+            }
+            () = self.woken.notified() => {
+                self.held = None;
+                self.next_look = Instant::now();
+            }
+            () = until(timer) => {}
+            () = cancel.cancelled() => {}
+        }
+    }
+
+    fn start_look(&mut self, now: Instant) {
+        let look = if self.next_sweep <= now {
+            Look::Sweep
+        } else {
+            Look::Poll
+        };
+        match self.engine.look(look) {
+            Ok(looking) => {
+                self.has_news = false;
+                self.looking = Some(looking);
+            }
+            Err(until) => self.next_look = until,
+        }
+    }
+
+    async fn looked(&mut self, looked: Option<Looked>) {
+        let now = Instant::now();
+        self.next_look = now + self.interval;
+        match looked {
+            Some(Looked {
+                look: Look::Sweep,
+                result: Ok(()),
+            }) => {
+                self.swept = Some(now);
+                self.next_sweep = now + SWEEP_EVERY;
+            }
+            Some(
+                Looked { result: Ok(()), .. }
+                | Looked {
+                    result: Err(SyncError::Cancelled),
+                    ..
+                },
+            ) => {}
+            // What was written while the vault failed may lack its marker.
+            _ => {
+                let earliest = self.swept.map_or(now, |swept| swept + SWEEP_AT_MOST_EVERY);
+                self.next_sweep = self.next_sweep.min(earliest.max(now));
+            }
+        }
+        if let Err(error) = self.engine.count_quarantined().await {
+            tracing::info!(%error, "what is set aside was not counted");
+        }
+        self.tell_scheduler(now);
+        self.scrub_if_idle().await;
+    }
+
+    /// Tells the scheduler of news, and waits for its word for at most one interval.
+    fn tell_scheduler(&mut self, now: Instant) {
+        let Some(scheduler) = self.scheduler.clone() else {
+            return;
+        };
+        let queue = &self.engine.queue;
+        if !self.has_news || queue.len() == 0 || self.held.is_some() || self.asking.is_some() {
+            return;
+        }
+        let news = News {
+            uploads: queue.len() as u64,
+            systems: queue.systems(TOLD_SYSTEMS),
+            oldest: queue.oldest(),
+        };
+        self.held = Some(now + self.interval);
+        self.asking = Some(tokio::spawn(async move { scheduler.tell(&news).await }));
+    }
+
+    /// Content that another machine erased must leave no trace here either.
+    async fn scrub_if_idle(&mut self) {
+        let queue = &self.engine.queue;
+        if !self.has_merged || queue.len() > 0 || queue.in_work() > 0 {
+            return;
+        }
+        self.has_merged = false;
+        if let Err(error) = self.engine.shared.intake.on_store(Store::scrub).await {
+            self.has_merged = true;
+            tracing::warn!(%error, "what was erased is scrubbed later");
+        }
+    }
+
+    fn show(&mut self, is_blocked: bool) {
+        self.engine.show_load();
+        let queue = &self.engine.queue;
+        let state = if queue.in_work() > 0 || self.looking.is_some() {
+            WorkerState::Working
+        } else if is_blocked || queue.len() > 0 {
+            WorkerState::Waiting
+        } else {
+            WorkerState::Idle
+        };
+        let left = self.next_look.saturating_duration_since(Instant::now());
+        let next = self.engine.now() + left;
+        self.engine.board.update(|status| {
+            status.state = state;
+            status.next_poll_at = Some(next);
+        });
+    }
+}
+
+async fn answer(asking: &mut Option<JoinHandle<Turn>>) -> Turn {
+    match asking {
+        // A scheduler that panics is none.
+        Some(asking) => asking.await.unwrap_or(Turn::Local),
+        None => std::future::pending().await,
+    }
+}
