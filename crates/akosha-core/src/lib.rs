@@ -10,6 +10,7 @@ mod memory;
 mod metadata;
 pub mod metric;
 pub mod redact;
+mod scope;
 mod source;
 pub mod time;
 
@@ -20,4 +21,5 @@ pub use memory::{
     Memory, MemoryInput, NewMemory, Tier, content_key, content_sha256,
 };
 pub use metadata::{Metadata, check_tag};
+pub use scope::Scope;
 pub use source::{Clock, FixedClock, Random, SeededRandom, Sources, SystemClock, ThreadRandom};

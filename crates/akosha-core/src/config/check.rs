@@ -8,6 +8,7 @@ use croner::parser::{CronParser, Seconds, Year};
 use url::{Host, Url};
 
 use super::{CloudLocation, bucket};
+use crate::error::quote;
 
 /// Longest text of a setting in bytes.
 const MAX_TEXT: usize = 4096;
@@ -104,6 +105,28 @@ pub(super) fn file_path(text: &str) -> Checked {
         return Err("must be the whole path of a file".into());
     }
     Ok(text.to_owned())
+}
+
+/// Checks the name of a host, with or without a port, as a `Host` header has it.
+pub(super) fn host(text: &str) -> Checked {
+    let wrong = || {
+        format!(
+            "must hold names of hosts alone, such as `akosha.example.com` or \
+             `akosha.example.com:8682`, {} is none",
+            quote(text)
+        )
+    };
+    let lower = text.to_ascii_lowercase();
+    let url = Url::parse(&format!("http://{lower}/")).map_err(|_| wrong())?;
+    let host = url.host_str().ok_or_else(wrong)?;
+    // What the parser takes for anything but host and port, or writes in another way, is a mistake.
+    let port = lower.strip_prefix(host).ok_or_else(wrong)?;
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    if port.is_empty() || port.strip_prefix(':').is_some_and(is_port) {
+        Ok(lower)
+    } else {
+        Err(wrong())
+    }
 }
 
 /// Checks a secret: what can go into an HTTP header; empty is allowed.

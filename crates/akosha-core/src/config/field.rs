@@ -247,6 +247,20 @@ pub(super) static FIELDS: &[Field] = &[
             at: place!(shutdown_grace),
         },
     ),
+    Field::new("tls_cert", text(check::file_path, place!(tls_cert)))
+        .hint("give the whole path of a PEM file, such as `/etc/akosha/tls.crt`"),
+    Field::new("tls_key", text(check::file_path, place!(tls_key)))
+        .hint("give the whole path of a PEM file, such as `/etc/akosha/tls.key`"),
+    Field::new("allowed_hosts", Kind::Hosts(place!(allowed_hosts)))
+        .hint("write for example `allowed_hosts = [\"akosha.example.com\"]`"),
+    Field::new(
+        "rate_limit_per_minute",
+        whole(0, 10_000_000, place!(rate_limit_per_minute)),
+    ),
+    Field::new(
+        "max_connections",
+        whole(16, 1_000_000, place!(max_connections)),
+    ),
     Field::new(
         redaction::KEY,
         text(check::file_path, place!(redaction_rules)),

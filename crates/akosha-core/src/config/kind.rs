@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::Config;
 use super::error::{MASK, mask_url};
+use super::{Config, check};
 
 /// A value as its layer gives it.
 #[derive(Clone, Copy)]
@@ -71,6 +71,8 @@ pub(super) enum Kind {
     Paths(Place<Option<Vec<PathBuf>>>),
     /// Public keys of Ed25519 in hex.
     PublicKeys(Place<Vec<String>>),
+    /// Names of hosts, each with or without a port.
+    Hosts(Place<Vec<String>>),
 }
 
 impl Kind {
@@ -106,6 +108,7 @@ impl Kind {
             }
             Self::Paths(at) => *(at.get_mut)(config) = Some(paths(given)?),
             Self::PublicKeys(at) => *(at.get_mut)(config) = public_keys(given)?,
+            Self::Hosts(at) => *(at.get_mut)(config) = hosts(given)?,
         }
         Ok(())
     }
@@ -135,7 +138,7 @@ impl Kind {
                     .collect(),
                 None => Value::Null,
             },
-            Self::PublicKeys(at) => json!((at.get)(config)),
+            Self::PublicKeys(at) | Self::Hosts(at) => json!((at.get)(config)),
         }
     }
 
@@ -218,18 +221,27 @@ fn paths(given: Given<'_>) -> Result<Vec<PathBuf>, String> {
     }
 }
 
-fn public_keys(given: Given<'_>) -> Result<Vec<String>, String> {
-    let keys: Option<Vec<&str>> = match given {
+/// Returns the texts of a list; in the environment commas or spaces separate them.
+fn list(given: Given<'_>) -> Option<Vec<&str>> {
+    match given {
         Given::Toml(value) => value
             .as_array()
             .and_then(|list| list.iter().map(toml::Value::as_str).collect()),
         Given::Text(text) => Some(
             text.split([',', ' '])
-                .filter(|key| !key.is_empty())
+                .filter(|item| !item.is_empty())
                 .collect(),
         ),
-    };
-    let keys = keys.ok_or("must be a list of public keys, each in quotes")?;
+    }
+}
+
+fn hosts(given: Given<'_>) -> Result<Vec<String>, String> {
+    let hosts = list(given).ok_or("must be a list of host names, each in quotes")?;
+    hosts.into_iter().map(check::host).collect()
+}
+
+fn public_keys(given: Given<'_>) -> Result<Vec<String>, String> {
+    let keys = list(given).ok_or("must be a list of public keys, each in quotes")?;
     let is_key = |key: &&str| key.len() == 64 && key.bytes().all(|b| b.is_ascii_hexdigit());
     if keys.iter().all(is_key) {
         Ok(keys.iter().map(|key| key.to_ascii_lowercase()).collect())

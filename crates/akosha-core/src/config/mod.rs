@@ -102,6 +102,17 @@ pub struct Config {
     pub durability: Durability,
     /// Longest time that a stopping server drains, 0 to 600 s.
     pub shutdown_grace: Duration,
+    /// Path of the server's certificate chain, PEM; empty serves plain http.
+    pub tls_cert: String,
+    /// Path of the certificate's private key, PEM.
+    pub tls_key: String,
+    /// Names by which clients reach the server, `host` or `host:port`, beside its own address and
+    /// loopback.
+    pub allowed_hosts: Vec<String>,
+    /// Requests of one token that the server answers in a minute; 0 means any number.
+    pub rate_limit_per_minute: u32,
+    /// Connections that the server holds open at a time, 16 to 1,000,000.
+    pub max_connections: u32,
     /// Path of the file with the user's own redaction rules; empty where there is none.
     pub redaction_rules: String,
 
@@ -168,6 +179,11 @@ impl Config {
             compression: Compression::Zstd,
             durability: Durability::Full,
             shutdown_grace: Duration::from_secs(30),
+            tls_cert: String::new(),
+            tls_key: String::new(),
+            allowed_hosts: Vec::new(),
+            rate_limit_per_minute: 6000,
+            max_connections: 4096,
             redaction_rules: String::new(),
             files: None,
             encryption: Encryption::Off,

@@ -30,6 +30,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let store = super::handle(context)?;
     let options = ServeOptions {
         listen: args.listen,
+        config: context.config().clone(),
     };
     let served = runtime.block_on(serve::run(options, store));
     runtime.shutdown_background();

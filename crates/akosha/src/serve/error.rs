@@ -2,6 +2,8 @@
 
 use akosha_core::ErrorKind;
 
+use super::tls::TlsError;
+
 /// Why the server did not start, or did not stop as asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
@@ -29,6 +31,9 @@ pub(crate) enum ServeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The listening socket failed.
     #[error("the server's socket failed: {0}")]
     Io(std::io::Error),
@@ -41,7 +46,9 @@ impl ServeError {
     /// Returns what the caller has to do about it.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Address(_) | Self::Host { .. } | Self::NotLoopback(_) => ErrorKind::Config,
+            Self::Address(_) | Self::Host { .. } | Self::NotLoopback(_) | Self::Tls(_) => {
+                ErrorKind::Config
+            }
             Self::Bind { .. } => ErrorKind::Unavailable,
             Self::Io(_) => ErrorKind::Storage,
             Self::Forced => ErrorKind::Cancelled,
@@ -61,6 +68,11 @@ impl ServeError {
             }
             Self::Bind { .. } => {
                 "another server may use the port: choose one with `--listen 127.0.0.1:0`".into()
+            }
+            Self::Tls(_) => {
+                "give the whole paths of two PEM files that belong together: the certificate chain \
+                 in `tls_cert`, its private key in `tls_key`"
+                    .into()
             }
             Self::Io(_) => return None,
             Self::Forced => {

@@ -2,6 +2,7 @@
 
 use akosha_mcp::{AkoshaServer, StoreHandle};
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::probe::{self, Readiness};
 use super::problem;
-use super::stop::Stop;
+use super::stop::{self, Gate, Stop};
 
 /// Largest body in bytes: 64 MiB.
 pub(super) const MAX_BODY: usize = 64 << 20;
@@ -23,6 +24,7 @@ pub(super) fn build(
     store: StoreHandle,
     port: u16,
     stop: &Stop,
+    gate: &Gate,
     sessions: &CancellationToken,
 ) -> Router {
     let hosts = ["localhost", "127.0.0.1", "[::1]"];
@@ -45,11 +47,14 @@ pub(super) fn build(
         store,
         stopping: stop.asked.clone(),
     };
-    Router::new()
+    let probes = Router::new()
         .route("/health", get(probe::health))
         .route("/ready", get(probe::ready))
-        .with_state(readiness)
+        .with_state(readiness);
+    Router::new()
         .nest_service("/mcp", mcp)
+        .layer(from_fn_with_state(gate.clone(), stop::let_in))
+        .merge(probes)
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(axum::middleware::from_fn(problem::shape))

@@ -4,10 +4,17 @@ use std::future::Future;
 use std::time::Duration;
 
 use akosha_mcp::StoreHandle;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::ServeError;
+use super::body::Held;
+use super::problem;
 
 /// How long stopping may take where the configuration was never read.
 const DEFAULT_GRACE: Duration = Duration::from_secs(30);
@@ -105,26 +112,48 @@ fn grace(store: &StoreHandle) -> Duration {
     }
 }
 
-/// Runs the server; once it is asked to stop, its requests have the grace to end. Returns when
-/// the grace is over, for what is to be done in the rest of it.
-pub(super) async fn within_grace(
-    serving: impl Future<Output = std::io::Result<()>>,
-    stop: &Stop,
-    store: &StoreHandle,
-) -> Result<Instant, ServeError> {
-    let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        ended = &mut serving => {
-            ended.map_err(ServeError::Io)?;
-            return Ok(Instant::now() + grace(store));
-        }
-        () = stop.asked.cancelled() => {}
-    }
+/// Waits until the server is asked to stop and its requests ended, for which they have the grace.
+/// Returns when the grace is over, for what is to be done in the rest of it.
+pub(super) async fn requests_done(gate: &Gate, store: &StoreHandle) -> Instant {
+    gate.stopping.cancelled().await;
     let deadline = Instant::now() + grace(store);
-    if let Ok(ended) = tokio::time::timeout_at(deadline, serving).await {
-        ended.map_err(ServeError::Io)?;
-    } else {
+    gate.requests.close();
+    let done = tokio::time::timeout_at(deadline, gate.requests.wait());
+    if done.await.is_err() {
         tracing::warn!("requests were still at work at the end of the grace");
     }
-    Ok(deadline)
+    deadline
+}
+
+/// Lets requests in until the server stops. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
+    stopping: CancellationToken,
+    requests: TaskTracker,
+}
+
+impl Gate {
+    /// Creates the gate that closes where `stop` is asked for.
+    pub(super) fn new(stop: &Stop) -> Self {
+        Self {
+            stopping: stop.asked.clone(),
+            requests: TaskTracker::new(),
+        }
+    }
+}
+
+/// Passes a request on, or answers that the server stops. What is let in is waited for until its
+/// answer is sent.
+pub(super) async fn let_in(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let at_work = gate.requests.token();
+    if gate.stopping.is_cancelled() {
+        let detail = "the server stops; ask again in a moment";
+        let mut refused = problem::answer(StatusCode::SERVICE_UNAVAILABLE, detail);
+        let headers = refused.headers_mut();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return refused;
+    }
+    let response = next.run(request).await;
+    response.map(|body| Body::new(Held::new(body, at_work)))
 }

@@ -124,6 +124,36 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("durability", &["\"full\"", "\"process\""], &["\"none\""]),
     ("shutdown_grace_seconds", &["0", "600"], &["601", "-1"]),
     (
+        "tls_cert",
+        &["\"\"", "\"/etc/akosha/tls.crt\""],
+        &["\"tls.crt\"", "\"/\"", "true"],
+    ),
+    (
+        "tls_key",
+        &["\"\"", "\"/etc/akosha/tls.key\""],
+        &["\"tls.key\"", "[]"],
+    ),
+    (
+        "allowed_hosts",
+        &["[]", "[\"a.example\", \"b:8682\", \"[::1]:80\"]"],
+        &[
+            "\"a.example\"",
+            "[\"http://a\"]",
+            "[\"a/b\"]",
+            "[\"a:0\"]",
+            "[\"a:x\"]",
+            "[\"\"]",
+            "[\"u@a\"]",
+            "[1]",
+        ],
+    ),
+    (
+        "rate_limit_per_minute",
+        &["0", "10000000"],
+        &["-1", "10000001"],
+    ),
+    ("max_connections", &["16", "1000000"], &["15", "1000001"]),
+    (
         "redaction_rules",
         &["\"\""],
         &["\"rules.toml\"", "\"/\"", "\"/a\\n\"", "true"],

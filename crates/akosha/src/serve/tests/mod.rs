@@ -1,167 +1,23 @@
 //! The server as its clients see it, on a free port of loopback.
 
-use std::net::SocketAddr;
+mod limits;
+mod support;
+mod tls;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use akosha_core::config::{Config, LoadedConfig};
+use akosha_core::config::LoadedConfig;
 use akosha_mcp::StoreHandle;
 use akosha_store::{Home, Store, StoreOptions};
 use akosha_sync::Syncer;
-use rmcp::model::{
-    CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, ProtocolVersion,
-};
-use rmcp::service::RunningService;
-use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
+use rmcp::ClientLifecycleMode;
+use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 
-use super::stop::Stop;
-use super::{ServeError, listen, router, serve};
-
-struct Server {
-    address: SocketAddr,
-    stop: Stop,
-    task: JoinHandle<Result<(), ServeError>>,
-    store: Store,
-    home: TempDir,
-}
-
-fn config(home: &TempDir) -> Config {
-    let mut config = Config::default_with("server".parse().unwrap());
-    config.akosha_url = "http://127.0.0.1:9/mcp".into();
-    config.max_retries = 0;
-    config.cloud_bucket = format!("file://{}", home.path().join("vault").display());
-    config.shutdown_grace = Duration::from_secs(10);
-    config
-}
-
-impl Server {
-    async fn start() -> Self {
-        // The client is built with TLS even where it is not used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let home = tempfile::tempdir().unwrap();
-        let config = config(&home);
-        let options = StoreOptions::new(config.system_id.clone());
-        let store = Store::open(&Home::new(home.path().join("home")), options).unwrap();
-        let syncer = Syncer::new(store.clone(), Arc::new(LoadedConfig::new(config)));
-        let (address, stop, task) = spawn(StoreHandle::opened(syncer)).await;
-        Self {
-            address,
-            stop,
-            task,
-            store,
-            home,
-        }
-    }
-
-    async fn client(
-        &self,
-        lifecycle: ClientLifecycleMode,
-    ) -> RunningService<RoleClient, ClientConfig> {
-        let url = format!("http://{}/mcp", self.address);
-        let config = ClientConfig::new(
-            ClientCapabilities::default(),
-            Implementation::new("test", "1"),
-        );
-        config
-            .serve_with_lifecycle(StreamableHttpClientTransport::from_uri(url), lifecycle)
-            .await
-            .unwrap()
-    }
-
-    async fn stopped(self) -> Result<(), ServeError> {
-        self.stop.asked.cancel();
-        tokio::time::timeout(Duration::from_secs(20), self.task)
-            .await
-            .unwrap()
-            .unwrap()
-    }
-}
-
-async fn spawn(store: StoreHandle) -> (SocketAddr, Stop, JoinHandle<Result<(), ServeError>>) {
-    let listener = listen::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let stop = Stop::new();
-    let task = tokio::spawn(serve(listener, store, stop.clone()));
-    (address, stop, task)
-}
-
-struct Answered {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answered {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-
-    /// Checks that the body is problem details of the status, and returns them.
-    fn problem(&self) -> Value {
-        let head = self.head.to_ascii_lowercase();
-        assert!(
-            head.contains("content-type: application/problem+json"),
-            "{head}"
-        );
-        let problem = self.json();
-        assert_eq!(problem["status"], self.status);
-        assert!(problem["title"].is_string() && problem["detail"].is_string());
-        problem
-    }
-}
-
-/// Sends one request as it stands and reads the answer to its end.
-async fn send(address: SocketAddr, request: &str) -> Answered {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut bytes = Vec::new();
-    let _ = stream.read_to_end(&mut bytes).await;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    Answered {
-        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-        head: head.to_owned(),
-        body: body.to_owned(),
-    }
-}
-
-async fn get(address: SocketAddr, path: &str) -> Answered {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    send(address, &request).await
-}
-
-/// Posts a call of `akosha_sync_status`'s listing with further headers.
-async fn post_mcp(address: SocketAddr, host: &str, headers: &str) -> Answered {
-    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
-    let request = format!(
-        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\
-         Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    send(address, &request).await
-}
-
-async fn call(
-    client: &RunningService<RoleClient, ClientConfig>,
-    tool: &'static str,
-    arguments: Value,
-) -> Value {
-    let params = CallToolRequestParams::new(tool)
-        .with_arguments(arguments.as_object().cloned().unwrap_or_default());
-    client
-        .call_tool(params)
-        .await
-        .unwrap()
-        .structured_content
-        .unwrap()
-}
+use self::support::{Server, call, config, get, post_mcp, send, spawn};
+use super::{ServeError, listen, router};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probes_answer_and_what_is_not_there_is_a_problem() {
