@@ -14,6 +14,7 @@ mod limits;
 mod look;
 mod merger;
 mod once;
+mod orchestrator;
 mod presence;
 mod queue;
 mod record;
@@ -23,6 +24,7 @@ mod status;
 mod task;
 mod worker;
 
+pub use orchestrator::Orchestrator;
 pub use scheduler::{News, OrchestratorHealth, OrchestratorMode, Scheduler, Turn};
 pub use status::{IngestStatus, WorkerState};
 pub use worker::IngestWorker;

@@ -52,3 +52,4 @@ pub use report::{MethodError, SyncReport};
 pub use status::{
     Lag, MethodStatus, ParkedJob, QueueStatus, SyncConflict, SyncStatus, VaultStatus,
 };
+pub use tls::install_provider as install_tls_provider;
