@@ -1,7 +1,7 @@
 //! What `akosha_sync_status` answers.
 
 use akosha_core::time;
-use akosha_store::{Store, Target};
+use akosha_store::{Store, StoreError, Target};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -157,10 +157,7 @@ impl Syncer {
         };
         let cloud_target = vault.map(CloudSync::target);
         let server = HttpSync::target(&config.akosha_url);
-        let first = match &cloud_target {
-            Some(target) if config.should_use_cloud() => target.clone(),
-            _ => server.clone(),
-        };
+        let first = self.first_target(cloud_target.as_ref());
         let mut used = Vec::new();
         if config.should_use_cloud() {
             used.extend(cloud_target.clone().map(|target| ("cloud", target)));
@@ -204,6 +201,26 @@ impl Syncer {
             vault,
             sync_conflicts,
         })
+    }
+
+    /// Returns what is not synced yet to the first method that may be used. Reads the store alone,
+    /// on this thread.
+    ///
+    /// # Errors
+    /// Fails where the store does.
+    pub fn lag(&self) -> Result<Lag, StoreError> {
+        let cloud = CloudSync::new(self.store().clone(), &self.config().config);
+        let cloud_target = cloud.vault().ok().map(CloudSync::target);
+        lag_behind(self.store(), &self.first_target(cloud_target.as_ref()))
+    }
+
+    /// Returns where a push goes first.
+    fn first_target(&self, cloud: Option<&Target>) -> Target {
+        let config = &self.config().config;
+        match cloud {
+            Some(target) if config.should_use_cloud() => target.clone(),
+            _ => HttpSync::target(&config.akosha_url),
+        }
     }
 
     async fn cloud_status(&self) -> MethodStatus {

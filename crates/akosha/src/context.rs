@@ -27,18 +27,24 @@ pub(crate) struct Context {
 impl Context {
     /// Reads the configuration; neither creates nor opens anything.
     pub(crate) fn new(global: &Global) -> Self {
-        let home = global.named_home().or_else(Config::default_home);
+        let home = Self::home_of(global);
         let named_config = global.named_config().map(|path| absolute(&path));
         let config_from_env = global.is_config_from_env();
         let environment = Environment::from_process(named_config.clone(), Vec::new());
         Self {
-            home: home.map(|root| Home::new(absolute(&root))),
+            home: home.map(Home::new),
             named_config,
             config_from_env,
             loaded: Arc::new(LoadedConfig::load(&environment)),
             output: Output::new(global),
             store: OnceCell::new(),
         }
+    }
+
+    /// Returns the home that `global` names, else the platform's, as an absolute path.
+    pub(crate) fn home_of(global: &Global) -> Option<PathBuf> {
+        let home = global.named_home().or_else(Config::default_home);
+        home.map(|root| absolute(&root))
     }
 
     /// Returns how the command prints.

@@ -44,8 +44,13 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> ExitCode {
-    if !matches!(cli.command, Some(Command::Drain)) {
-        logging::to_stderr(&cli.global);
+    match cli.command {
+        // It has no standard streams and logs to a file of its own.
+        Some(Command::Drain) => {}
+        Some(Command::Mcp) => {
+            logging::to_stderr_and_file(&cli.global, Context::home_of(&cli.global));
+        }
+        _ => logging::to_stderr(&cli.global),
     }
     let output = Output::new(&cli.global);
     let Some(command) = cli.command else {

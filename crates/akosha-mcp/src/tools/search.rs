@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use akosha_core::metric::{SEARCH_PARTIAL, SEARCH_SECONDS};
 use akosha_core::{Embedding, time};
 use akosha_store::{Hit, SearchMode, SearchOutcome, SearchQuery};
 use rmcp::RoleServer;
@@ -10,6 +11,7 @@ use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tracing::{Instrument as _, field};
 
 use super::filter::FilterInput;
 use super::memory::tier_name;
@@ -86,6 +88,15 @@ impl From<Mode> for SearchMode {
             Mode::Semantic => Self::Semantic,
             Mode::Keyword => Self::Keyword,
         }
+    }
+}
+
+/// Returns the name of a mode as metrics and clients write it.
+fn mode_name(mode: SearchMode) -> &'static str {
+    match mode {
+        SearchMode::Hybrid => "hybrid",
+        SearchMode::Semantic => "semantic",
+        SearchMode::Keyword => "keyword",
     }
 }
 
@@ -263,7 +274,17 @@ pub(crate) async fn search(
     };
     let (store, _) = server.store().get().await?;
     let started = Instant::now();
-    let SearchOutcome { hits, missing } = blocking(move || store.search(&query)).await?;
+    let mode = mode_name(query.mode);
+    let span = tracing::info_span!("search", mode, hits = field::Empty, partial = field::Empty);
+    let SearchOutcome { hits, missing } = blocking(move || store.search(&query))
+        .instrument(span.clone())
+        .await?;
+    span.record("hits", hits.len());
+    span.record("partial", !missing.is_empty());
+    metrics::histogram!(SEARCH_SECONDS.name, "mode" => mode).record(started.elapsed());
+    for part in &missing {
+        metrics::counter!(SEARCH_PARTIAL.name, "part" => part.backend).increment(1);
+    }
     Ok(SearchAnswer {
         results: hits.into_iter().map(Found::from).collect(),
         partial: !missing.is_empty(),

@@ -7,10 +7,12 @@
 mod accept;
 mod body;
 mod connection;
+mod dashboard;
 mod drain;
 mod error;
 mod files;
 mod listen;
+mod metrics;
 mod probe;
 mod problem;
 mod router;
@@ -108,6 +110,8 @@ async fn serve(setup: Setup) -> Result<(), ServeError> {
         tasks,
     } = setup;
     let port = listener.local_addr().map_err(ServeError::Io)?.port();
+    // Before anything records.
+    metrics::install();
     store.warm_up();
     // Requests may queue jobs to their end, so the queue is watched until then.
     let last = CancellationToken::new();
@@ -162,6 +166,10 @@ fn start_tasks(
                 Ok(())
             }
         }
+    });
+    tasks.start("metrics", last.clone(), |until| async move {
+        metrics::upkeep(until).await;
+        Ok(())
     });
     if let Some(tls) = tls {
         let tls = tls.clone();

@@ -19,6 +19,13 @@ pub(super) struct Readiness {
     pub(super) stopping: CancellationToken,
 }
 
+impl Readiness {
+    /// Returns whether requests can be served.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.stopping.is_cancelled() && self.store.is_open()
+    }
+}
+
 /// Answers that the process is alive.
 pub(super) async fn health() -> Response {
     Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})).into_response()

@@ -8,6 +8,8 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
+use super::dashboard;
+use super::metrics::{self, Metrics};
 use super::probe::{self, Readiness};
 use super::problem;
 use super::stop::{self, Gate, Stop};
@@ -47,15 +49,21 @@ pub(super) fn build(
         store,
         stopping: stop.asked.clone(),
     };
+    let metrics = Router::new()
+        .route("/metrics", get(metrics::answer))
+        .with_state(Metrics::new(readiness.clone()));
     let probes = Router::new()
         .route("/health", get(probe::health))
         .route("/ready", get(probe::ready))
         .with_state(readiness);
     Router::new()
+        .route("/", get(dashboard::answer))
         .nest_service("/mcp", mcp)
         .layer(from_fn_with_state(gate.clone(), stop::let_in))
         .merge(probes)
+        .merge(metrics)
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(axum::middleware::from_fn(problem::shape))
+        .layer(axum::middleware::from_fn(metrics::observe))
 }
