@@ -4,7 +4,9 @@
 
 const REFRESH_MS = 5000;
 const SLOW_MS = 30000;
+/** Systems that one call asks for, and that one page shows. */
 const PAGE = 100;
+const ROWS = 15;
 const TOKEN = "akosha-token";
 const $ = (id) => document.getElementById(id);
 
@@ -266,11 +268,11 @@ function panels(status) {
   const state = (name) => h("span", { class: level[name] }, (name ?? "–").replace("_", " "));
   const breakers = status.breakers ?? [];
   show($("breakers-body"), breakers.length
-    ? table([{ name: "Guards" }, { name: "State" }, { name: "Failures", class: "number" }, { name: "Last error" }], breakers.map((one) => [one.name.replace("_", " "), state(one.state), number(one.failures), one.last_error ?? "none"]))
+    ? table([{ name: "Guards" }, { name: "State" }, { name: "Failures", class: "number" }, { name: "Last error", class: "wide" }], breakers.map((one) => [one.name.replace("_", " "), state(one.state), number(one.failures), one.last_error ?? "none"]))
     : empty("No breakers are told."));
   const tasks = status.tasks ?? [];
   show($("tasks-body"), tasks.length
-    ? table([{ name: "Task" }, { name: "State" }, { name: "Restarts", class: "number" }, { name: "Last error" }], tasks.map((one) => [one.name, state(one.state), number(one.restarts), one.last_error ?? "none"]))
+    ? table([{ name: "Task" }, { name: "State" }, { name: "Restarts", class: "number" }, { name: "Last error", class: "wide" }], tasks.map((one) => [one.name, state(one.state), number(one.restarts), one.last_error ?? "none"]))
     : empty("No tasks are told."));
 
   const one = status.orchestrator;
@@ -300,7 +302,7 @@ function quarantine(status) {
   };
   const heads = [{ name: "System" }, { name: "Upload", class: "wide" }, { name: "Reason", class: "wide" }, { name: "Since" }, { name: "", class: "actions", content: h("span", { class: "hidden" }, "Actions") }];
   show($("quarantine-body"), table(heads, items.map((item) => [
-    item.system_id,
+    h("span", { class: "id" }, item.system_id),
     h("span", { class: "id" }, item.item ?? item.memory_id ? `${item.upload_id}, memory ${item.item ?? item.memory_id}` : item.upload_id),
     item.reason,
     time(item.since),
@@ -351,7 +353,7 @@ const COLUMNS = [
   { key: "lag_seconds", name: "Lag", class: "number" },
   { key: "quarantined", name: "Set aside", class: "number" },
 ];
-const systems = { rows: [], total: 0, wanted: PAGE, sort: "system_id", down: false, filter: "" };
+const systems = { rows: [], total: 0, wanted: PAGE, at: 0, sort: "system_id", down: false, filter: "" };
 
 async function loadSystems() {
   const rows = [];
@@ -387,11 +389,13 @@ function drawSystems() {
     const turn = () => {
       systems.down = is ? !down : column.key !== "system_id";
       systems.sort = column.key;
+      systems.at = 0;
       drawSystems();
     };
     return { ...column, sort: is ? (down ? "descending" : "ascending") : null, content: h("button", { type: "button", "data-key": column.key, onclick: turn }, column.name, arrow) };
   });
-  const body = chosen.map((row) => [
+  const at = Math.min(systems.at, Math.floor(Math.max(0, chosen.length - 1) / ROWS) * ROWS);
+  const body = chosen.slice(at, at + ROWS).map((row) => [
     h("span", { class: "id" }, row.system_id),
     number(row.memories),
     number(row.uploads),
@@ -400,16 +404,26 @@ function drawSystems() {
     span(row.lag_seconds),
     row.quarantined ? h("span", { class: "bad" }, number(row.quarantined)) : "0",
   ]);
-  const more = rows.length < total;
+  const isAll = rows.length >= total;
+  const turn = (to) => {
+    systems.at = to;
+    if (isAll || to + ROWS <= chosen.length) return drawSystems();
+    systems.wanted = rows.length + PAGE;
+    attempt(loadSystems);
+  };
+  const pager = (label, to, can) => h("button", { type: "button", "data-key": label, disabled: !can, onclick: () => turn(to) }, label);
+  const hasNext = at + ROWS < chosen.length || !isAll;
   show($("systems-body"),
     chosen.length ? table(heads, body) : empty(`None of ${number(rows.length)} systems has “${filter}” in its name.`),
     h("div", { class: "more" },
-      more ? h("button", { type: "button", "data-key": "more", onclick: () => { systems.wanted += PAGE; attempt(loadSystems); } }, `Show ${number(Math.min(PAGE, total - rows.length))} more`) : null,
-      h("span", null, more ? `${number(rows.length)} of ${number(total)} systems; sorted and filtered among these` : `${number(total)} ${total === 1 ? "system" : "systems"}`)));
+      chosen.length > ROWS || !isAll ? h("span", null, pager("Previous", at - ROWS, at > 0), pager("Next", at + ROWS, hasNext)) : null,
+      h("span", null, chosen.length ? `${number(at + 1)} to ${number(Math.min(at + ROWS, chosen.length))} of ${number(filter ? chosen.length : total)}` : null),
+      isAll ? null : h("span", null, `sorted and filtered among the first ${number(rows.length)}`)));
 }
 
 $("system-filter").addEventListener("input", (event) => {
   systems.filter = event.target.value.trim().toLowerCase();
+  systems.at = 0;
   drawSystems();
 });
 
