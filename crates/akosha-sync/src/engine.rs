@@ -143,6 +143,7 @@ impl Syncer {
 
     /// Runs the allowed methods and writes what came of it into the report. `claimed` is the store
     /// under the drain lease.
+    #[tracing::instrument(name = "push", skip_all, fields(trigger = trigger.as_str()))]
     pub(crate) async fn push(
         &self,
         claimed: &Store,

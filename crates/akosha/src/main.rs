@@ -50,6 +50,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Mcp) => {
             logging::to_stderr_and_file(&cli.global, Context::home_of(&cli.global));
         }
+        Some(Command::Serve(_)) => logging::to_stderr_and_collector(&cli.global),
         _ => logging::to_stderr(&cli.global),
     }
     let output = Output::new(&cli.global);
@@ -58,5 +59,7 @@ fn run(cli: Cli) -> ExitCode {
     };
     let name = command.name();
     let context = Context::new(&cli.global);
-    output.end(commands::run(context, command), name)
+    let ended = commands::run(context, command);
+    logging::finish();
+    output.end(ended, name)
 }

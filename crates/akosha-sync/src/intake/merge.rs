@@ -47,6 +47,7 @@ impl Intake {
     /// An upload that is not merged leaves nothing, but for rows that are the same when it is
     /// merged again. Once `stop` is cancelled, one that takes several transactions ends
     /// between two of them and is refused as cancelled.
+    #[tracing::instrument(name = "merge_uploads", skip_all, fields(uploads = uploads.len()))]
     pub fn merge(
         &self,
         uploads: Vec<Verified>,

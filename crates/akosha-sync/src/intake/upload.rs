@@ -112,6 +112,11 @@ impl Intake {
     ///
     /// # Errors
     /// Fails where one is not what the manifest says, or the vault does not answer.
+    #[tracing::instrument(
+        name = "fetch_upload",
+        skip_all,
+        fields(upload_id = %opened.manifest.upload_id(), system_id = %opened.manifest.system_id())
+    )]
     pub async fn fetch(&self, opened: Opened) -> Result<Fetched, Fault> {
         let Opened {
             manifest,

@@ -4,6 +4,8 @@
 //! `logs/mcp.log` in its home. Logs never hold what a memory says, nor credentials.
 
 mod rolling;
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::fs::File;
 use std::io;
@@ -44,6 +46,42 @@ pub(crate) fn to_stderr(global: &Global) {
         .with(stderr(global))
         .try_init();
     tell_format();
+}
+
+/// Logs to standard error, and sends traces to the collector that the environment names, where the
+/// program is built to.
+pub(crate) fn to_stderr_and_collector(global: &Global) {
+    #[cfg(feature = "otel")]
+    {
+        let (traces, failed) = match traces::layer() {
+            Ok(traces) => (traces, None),
+            Err(error) => (None, Some(error)),
+        };
+        let _ = tracing_subscriber::registry()
+            .with(traces)
+            .with(stderr(global))
+            .try_init();
+        tell_format();
+        if let Some(error) = failed {
+            tracing::error!(%error, "no traces are sent");
+        }
+    }
+    #[cfg(not(feature = "otel"))]
+    {
+        to_stderr(global);
+        if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|it| !it.is_empty()) {
+            tracing::warn!(
+                "`OTEL_EXPORTER_OTLP_ENDPOINT` is set and this program is built without the \
+                 feature `otel`; no traces are sent"
+            );
+        }
+    }
+}
+
+/// Sends what is left of the traces, for at most some seconds. Called at the end of the process.
+pub(crate) fn finish() {
+    #[cfg(feature = "otel")]
+    traces::finish();
 }
 
 /// Logs to standard error and to `logs/mcp.log` below `home`, which is made with the first line.

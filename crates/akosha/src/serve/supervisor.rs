@@ -74,6 +74,8 @@ impl Supervisor {
         F: Fn(CancellationToken) -> Work + Send + 'static,
         Work: Future<Output = Result<(), String>> + Send + 'static,
     {
+        // There from the start, so that the first restart is seen.
+        metrics::counter!(metric::TASK_RESTARTS.name, "task" => name).increment(0);
         self.lock().insert(
             name,
             TaskStatus {

@@ -35,4 +35,6 @@ mod status;
 mod store;
 mod support;
 mod sync;
+#[cfg(feature = "otel")]
+mod traces;
 mod usage;
