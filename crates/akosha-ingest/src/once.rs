@@ -151,6 +151,7 @@ impl Once<'_> {
                 report.memories_added = u64::try_from(self.merged.added).unwrap_or(0);
                 report.memories_updated = self.merged.updated;
                 report.memories_skipped = self.merged.skipped;
+                report.duplicates = self.merged.duplicates;
             }
             Report::Vault(_) => {
                 self.silences += 1;

@@ -16,8 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use akosha_core::{SystemId, metric};
+use akosha_sync::Syncer;
 use akosha_sync::breaker::{Breaker, Permit};
-use akosha_sync::{SyncError, Syncer};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -100,20 +100,10 @@ struct Parameters<'a> {
 struct Unanswered(String);
 
 impl Orchestrator {
-    /// Creates the orchestrator that the configuration names, or `None` where it names none.
-    /// Contacts nobody.
-    ///
-    /// # Errors
-    /// Fails where the address is no URL.
-    pub fn configured(syncer: &Syncer, breaker: Breaker) -> Result<Option<Self>, SyncError> {
-        let address = &syncer.config().config.orchestrator_url;
-        if address.is_empty() {
-            return Ok(None);
-        }
-        let url = Url::parse(address).map_err(|error| SyncError::Config {
-            message: format!("`orchestrator_url` is no URL: {error}"),
-            hint: "give the orchestrator's address, such as `https://host.example.com:8680`".into(),
-        })?;
+    /// Creates the orchestrator that the configuration names, or `None` where it names none: its
+    /// check lets nothing else but a URL through. Contacts nobody.
+    pub fn configured(syncer: &Syncer, breaker: Breaker) -> Option<Self> {
+        let url = Url::parse(&syncer.config().config.orchestrator_url).ok()?;
         let speaks = if url.path().trim_end_matches('/').ends_with("/mcp") {
             Speaks::Mcp
         } else {
@@ -124,13 +114,13 @@ impl Orchestrator {
             ..State::default()
         };
         metrics::gauge!(metric::ORCHESTRATOR_FALLBACK.name).set(0.0);
-        Ok(Some(Self {
+        Some(Self {
             url,
             speaks,
             syncer: syncer.clone(),
             breaker,
             state: Mutex::new(state),
-        }))
+        })
     }
 
     async fn call(&self, news: &News) -> Result<(), Unanswered> {

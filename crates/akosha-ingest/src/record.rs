@@ -44,6 +44,7 @@ pub(crate) fn merged(board: &Board, intaken: &Intaken, took: Duration) {
     for (change, count) in changes {
         counter!(metric::INGEST_MEMORIES.name, "change" => change).increment(count);
     }
+    counter!(metric::INGEST_DUPLICATES.name).increment(done.duplicates);
     counter!(metric::INGEST_BYTES.name).increment(intaken.bytes);
     histogram!(metric::INGEST_SECONDS.name).record(took.as_secs_f64());
     ended("merged");
@@ -52,6 +53,7 @@ pub(crate) fn merged(board: &Board, intaken: &Intaken, took: Duration) {
         status.memories_added += added;
         status.memories_updated += done.updated;
         status.memories_skipped += done.skipped;
+        status.duplicates += done.duplicates;
         status.bytes += intaken.bytes;
     });
 }

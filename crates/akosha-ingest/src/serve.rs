@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::{Engine, Looked, Report};
 use crate::look::Look;
 use crate::once::{ended, until};
-use crate::{News, Scheduler, Turn, WorkerState};
+use crate::{News, OrchestratorMode, Scheduler, Turn, WorkerState};
 
 /// Pause between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
@@ -210,7 +210,9 @@ impl Serving<'_> {
             systems: queue.systems(TOLD_SYSTEMS),
             oldest: queue.oldest(),
         };
-        self.held = Some(now + self.interval);
+        // One that failed before is told while the work goes on.
+        let is_trusted = scheduler.health().mode == OrchestratorMode::Normal;
+        self.held = is_trusted.then(|| now + self.interval);
         self.asking = Some(tokio::spawn(async move { scheduler.tell(&news).await }));
     }
 

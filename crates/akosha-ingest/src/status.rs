@@ -49,7 +49,7 @@ pub struct IngestStatus {
     pub memories_updated: u64,
     /// Changes that made no difference.
     pub memories_skipped: u64,
-    /// Merged memories whose content their system had already under another id.
+    /// New contents of memories that their system had already under another id.
     pub duplicates: u64,
     /// Uploads that are set aside, whole or in part.
     pub quarantined: u64,

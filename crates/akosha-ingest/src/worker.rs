@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, Mode};
 use crate::status::Board;
-use crate::{IngestStatus, OrchestratorHealth, Scheduler, once, serve};
+use crate::{IngestStatus, Orchestrator, OrchestratorHealth, Scheduler, once, serve};
 
 /// Takes the uploads of a vault in. Clones share everything; creating one contacts nothing.
 #[derive(Debug, Clone)]
@@ -33,17 +33,18 @@ impl IngestWorker {
             status.enabled = enabled;
             status.replica = replica;
         });
+        let orchestrator = Orchestrator::configured(&syncer, breakers.orchestrator.clone());
         Self {
             syncer,
             breakers,
-            scheduler: None,
+            scheduler: orchestrator.map(|it| Arc::new(it) as Arc<dyn Scheduler>),
             board,
             woken: Arc::default(),
             intake: Arc::default(),
         }
     }
 
-    /// Lets an external scheduler say when news is worked on.
+    /// Lets a scheduler say when news is worked on, in place of the orchestrator that is configured.
     #[must_use]
     pub fn with_scheduler(mut self, scheduler: Arc<dyn Scheduler>) -> Self {
         self.scheduler = Some(scheduler);

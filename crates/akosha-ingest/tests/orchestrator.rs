@@ -1,17 +1,25 @@
 //! The bootstrap orchestrator against real servers, over plain HTTP and over MCP, that fail, die and
 //! come back.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may fail as tests do"
+)]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use akosha_core::config::{Config, LoadedConfig};
-use akosha_ingest::{News, Orchestrator, OrchestratorHealth, OrchestratorMode, Scheduler, Turn};
-use akosha_store::{Home, Store, StoreOptions};
-use akosha_sync::Syncer;
-use akosha_sync::breaker::{Breaker, FAILURES};
+use akosha_core::redact::Redactor;
+use akosha_core::{IngestionMethod, MemoryInput, NewMemory};
+use akosha_ingest::{
+    IngestWorker, News, Orchestrator, OrchestratorHealth, OrchestratorMode, Scheduler, Turn,
+};
+use akosha_store::{Home, Store, StoreOptions, Trigger};
+use akosha_sync::breaker::{Breaker, Breakers, FAILURES};
+use akosha_sync::{NoProgress, SyncRequest, Syncer};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -28,6 +36,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// How an orchestrator is spoken to.
 #[derive(Debug, Clone, Copy)]
@@ -183,9 +192,15 @@ struct Node {
 }
 
 fn syncer(url: &str) -> (Syncer, TempDir) {
+    node("aggregator", |config| {
+        url.clone_into(&mut config.orchestrator_url);
+    })
+}
+
+fn node(system_id: &str, set: impl FnOnce(&mut Config)) -> (Syncer, TempDir) {
     let home = tempfile::tempdir().unwrap();
-    let mut config = Config::default_with("aggregator".parse().unwrap());
-    url.clone_into(&mut config.orchestrator_url);
+    let mut config = Config::default_with(system_id.parse().unwrap());
+    set(&mut config);
     let options = StoreOptions::new(config.system_id.clone());
     let store = Store::open(&Home::new(home.path()), options).unwrap();
     (
@@ -205,7 +220,7 @@ impl Node {
         let breaker = Breaker::with_cool_down("orchestrator", cool_down);
         let orchestrator = Orchestrator::configured(&syncer, breaker.clone());
         Self {
-            orchestrator: orchestrator.unwrap().unwrap(),
+            orchestrator: orchestrator.unwrap(),
             breaker,
             _home: home,
         }
@@ -376,5 +391,114 @@ async fn its_breaker_decides_when_it_is_asked_again() {
 async fn none_is_configured_by_default() {
     let (syncer, _home) = syncer("");
     let none = Orchestrator::configured(&syncer, Breaker::new("orchestrator"));
-    assert!(none.unwrap().is_none());
+    assert!(none.is_none());
+    let worker = IngestWorker::new(syncer, Breakers::default());
+    assert_eq!(worker.orchestrator().mode, OrchestratorMode::Off);
+}
+
+/// A vault with one memory in it, and the worker of a server that takes it in.
+struct Aggregator {
+    worker: IngestWorker,
+    syncer: Syncer,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+    _folders: [TempDir; 3],
+}
+
+impl Aggregator {
+    async fn start(server: &Server, poll_interval: Duration) -> Self {
+        let vault = tempfile::tempdir().unwrap();
+        let bucket = format!("file://{}", vault.path().display());
+        let (laptop, laptop_home) =
+            node("laptop", |config| config.cloud_bucket.clone_from(&bucket));
+        let input = MemoryInput {
+            text: "walrus".into(),
+            ..MemoryInput::default()
+        };
+        let memory = NewMemory::check(input, &Redactor::built_in()).unwrap();
+        let store = laptop.store();
+        store
+            .put(store.system_id(), &memory, IngestionMethod::Local)
+            .unwrap();
+        let (request, cancel) = (SyncRequest::default(), CancellationToken::new());
+        let pushed = laptop.sync(&request, Trigger::Manual, &NoProgress, &cancel);
+        assert_eq!(pushed.await.error, None);
+        let (syncer, home) = node("aggregator", |config| {
+            config.cloud_bucket = bucket;
+            config.orchestrator_url = server.url();
+            config.poll_interval = poll_interval;
+        });
+        let worker = IngestWorker::new(syncer.clone(), Breakers::default());
+        let stop = CancellationToken::new();
+        let running = tokio::spawn({
+            let (worker, stop) = (worker.clone(), stop.clone());
+            async move { worker.run(stop).await.unwrap() }
+        });
+        Self {
+            worker,
+            syncer,
+            stop,
+            running,
+            _folders: [vault, laptop_home, home],
+        }
+    }
+
+    fn memories(&self) -> u64 {
+        self.syncer.store().stats().unwrap().memories
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.running.await.unwrap();
+    }
+}
+
+/// Waits until something is so.
+async fn becomes(what: impl Fn() -> bool) {
+    for _ in 0..1500 {
+        if what() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it did not become so within 30 s");
+}
+
+#[tokio::test]
+async fn a_worker_waits_for_its_word() {
+    for kind in KINDS {
+        let server = Server::start(kind).await;
+        let node = Aggregator::start(&server, Duration::from_hours(1)).await;
+        becomes(|| node.worker.orchestrator().last_contact_at.is_some()).await;
+        assert_eq!(node.memories(), 0);
+        assert_eq!(
+            server.desk.calls()[0]["parameters"]["systems"],
+            json!(["laptop"])
+        );
+        node.worker.wake();
+        becomes(|| node.memories() == 1).await;
+        assert_eq!(node.worker.orchestrator().mode, OrchestratorMode::Normal);
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_goes_ahead_where_it_is_away() {
+    let mut server = Server::start(Kind::Http).await;
+    server.die().await;
+    let node = Aggregator::start(&server, Duration::from_hours(1)).await;
+    becomes(|| node.memories() == 1).await;
+    assert_eq!(node.worker.orchestrator().mode, OrchestratorMode::Fallback);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_goes_ahead_where_it_says_nothing() {
+    let server = Server::start(Kind::Mcp).await;
+    let node = Aggregator::start(&server, Duration::from_secs(1)).await;
+    becomes(|| node.memories() == 1).await;
+    let health = node.worker.orchestrator();
+    assert_eq!(health.mode, OrchestratorMode::Fallback);
+    assert!(health.last_contact_at.is_some());
+    node.stop().await;
 }

@@ -14,6 +14,7 @@ fn brings_what_others_pushed() {
         keys(&answer),
         [
             "bytes_transferred",
+            "duplicates",
             "duration_seconds",
             "error",
             "memories_added",

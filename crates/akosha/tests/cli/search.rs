@@ -17,6 +17,7 @@ fn answers_as_the_tool_does() {
     assert_eq!(
         keys(found),
         [
+            "also_in",
             "created_at",
             "matched",
             "memory_id",
