@@ -7,6 +7,7 @@ use rmcp::model::{
     ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource,
     ResourceContents, ResourceTemplate,
 };
+use serde_json::json;
 
 use crate::{AkoshaServer, Failure, tools};
 
@@ -46,12 +47,12 @@ pub(crate) async fn read(
     let text = if uri == STATUS {
         tools::status_json(server)
             .await
-            .map_err(|failure| data(&failure))?
+            .map_err(|failure| data(&failure, uri))?
     } else {
         let (system_id, memory_id) = memory_of(uri)?;
         let memory = tools::get(server, memory_id, Some(system_id))
             .await
-            .map_err(|failure| data(&failure))?;
+            .map_err(|failure| data(&failure, uri))?;
         serde_json::to_string_pretty(&memory)
             .map_err(|error| ErrorData::internal_error(error.to_string(), None))?
     };
@@ -66,7 +67,7 @@ fn memory_of(uri: &str) -> Result<(SystemId, MemoryId), ErrorData> {
         let shown: String = uri.chars().take(300).collect();
         ErrorData::resource_not_found(
             format!("no resource `{shown}`, expected `{STATUS}` or `{MEMORY_TEMPLATE}`"),
-            None,
+            Some(json!({"uri": shown})),
         )
     };
     let (system, memory) = uri
@@ -85,13 +86,13 @@ fn memory_of(uri: &str) -> Result<(SystemId, MemoryId), ErrorData> {
 }
 
 /// Turns a failure into the error of a request that has no place for a structured one.
-fn data(failure: &Failure) -> ErrorData {
+fn data(failure: &Failure, uri: &str) -> ErrorData {
     let message = match &failure.hint {
         Some(hint) => format!("{}; {hint}", failure.message),
         None => failure.message.clone(),
     };
     match failure.kind {
-        ErrorKind::NotFound => ErrorData::resource_not_found(message, None),
+        ErrorKind::NotFound => ErrorData::resource_not_found(message, Some(json!({"uri": uri}))),
         ErrorKind::Invalid => ErrorData::invalid_params(message, None),
         _ => ErrorData::internal_error(message, None),
     }
