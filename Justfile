@@ -16,6 +16,7 @@ fmt-check:
 # Clippy with warnings denied.
 lint:
     cargo clippy --workspace --all-targets -- --deny warnings
+    cargo clippy --package akosha-mcp --package akosha --features akosha/conformance -- --deny warnings
 
 # Everything that needs nothing installed.
 test:

@@ -6,6 +6,8 @@
 //! stateless 2026-07-28 is spoken.
 
 mod background;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 mod end_of_input;
 mod failure;

@@ -6,6 +6,8 @@
 
 mod accept;
 mod body;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod connection;
 mod dashboard;
 mod drain;

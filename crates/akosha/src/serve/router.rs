@@ -4,6 +4,7 @@ use akosha_mcp::{AkoshaServer, StoreHandle};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
@@ -40,11 +41,10 @@ pub(super) fn build(
         .with_allowed_origins(origins)
         .enforce_origin_validation()
         .with_cancellation_token(sessions.clone());
-    let mcp = StreamableHttpService::new(
-        move || Ok(server.clone()),
-        NeverSessionManager::default().into(),
-        config,
-    );
+    #[cfg(feature = "conformance")]
+    let mcp = super::conformance::routes(server, config);
+    #[cfg(not(feature = "conformance"))]
+    let mcp = Router::new().nest_service("/mcp", sessionless(server, config));
     let readiness = Readiness {
         store,
         stopping: stop.asked.clone(),
@@ -58,7 +58,7 @@ pub(super) fn build(
         .with_state(readiness);
     Router::new()
         .route("/", get(dashboard::answer))
-        .nest_service("/mcp", mcp)
+        .merge(mcp)
         .layer(from_fn_with_state(gate.clone(), stop::let_in))
         .merge(probes)
         .merge(metrics)
@@ -66,4 +66,13 @@ pub(super) fn build(
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(axum::middleware::from_fn(problem::shape))
         .layer(axum::middleware::from_fn(metrics::observe))
+}
+
+/// Returns the service that answers each request by itself.
+pub(super) fn sessionless<S: ServerHandler + Clone>(
+    server: S,
+    config: StreamableHttpServerConfig,
+) -> StreamableHttpService<S, NeverSessionManager> {
+    let sessions = NeverSessionManager::default();
+    StreamableHttpService::new(move || Ok(server.clone()), sessions.into(), config)
 }
