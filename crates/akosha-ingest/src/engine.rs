@@ -392,10 +392,9 @@ pub(crate) fn note(report: &mut PullReport, outcome: &Report) {
 fn next_try(now: DateTime<Utc>, attempts: u32) -> DateTime<Utc> {
     let doubled = 1_i32
         .checked_shl(attempts.saturating_sub(1))
+        .filter(|doubled| *doubled > 0)
         .unwrap_or(i32::MAX);
-    let pause = FIRST_RETRY
-        .checked_mul(doubled.max(1))
-        .unwrap_or(LAST_RETRY);
+    let pause = FIRST_RETRY.checked_mul(doubled).unwrap_or(LAST_RETRY);
     now + pause.min(LAST_RETRY)
 }
 
