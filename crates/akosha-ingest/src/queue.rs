@@ -127,11 +127,6 @@ impl Queue {
         self.later.keys().next().map(|(due, _)| *due)
     }
 
-    /// Returns some of the systems of which uploads wait.
-    pub(crate) fn systems(&self, most: usize) -> Vec<SystemId> {
-        self.turns.iter().take(most).cloned().collect()
-    }
-
     /// Returns when the oldest upload that waits was written, as far as its system's oldest tells.
     pub(crate) fn oldest(&self) -> Option<DateTime<Utc>> {
         let ready = self.waiting.values().filter_map(|it| it.values().next());

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 /// What a look into the vault found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct News {
-    /// Uploads that wait.
+    /// Uploads that were found.
     pub uploads: u64,
     /// Some of the systems that they come from.
     pub systems: Vec<SystemId>,

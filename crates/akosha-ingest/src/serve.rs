@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use akosha_store::Store;
 use akosha_sync::SyncError;
+use akosha_sync::intake::Candidate;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, Looked, Report};
-use crate::look::Look;
+use crate::look::{Look, Piece};
 use crate::once::{ended, until};
 use crate::{News, OrchestratorMode, Scheduler, Turn, WorkerState};
 
@@ -35,14 +36,23 @@ struct Serving<'a> {
     /// When the vault was swept last.
     swept: Option<Instant>,
     looking: Option<JoinHandle<Looked>>,
-    /// Whether the look that is under way, or ended last, found anything.
-    has_news: bool,
+    /// What the look that is under way found.
+    news: News,
     /// The question to the scheduler whose turn it is.
     asking: Option<JoinHandle<Turn>>,
-    /// Until when the scheduler may say when.
-    held: Option<Instant>,
+    /// Work that waits for the scheduler's word.
+    held: Option<Hold>,
     /// Whether anything was merged since erased content was scrubbed last.
     has_merged: bool,
+}
+
+/// Work that waits for the scheduler's word.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    /// When this process goes ahead without it.
+    until: Instant,
+    /// Whether the scheduler took it on to say when.
+    is_promised: bool,
 }
 
 /// Runs the engine until it is cancelled.
@@ -63,7 +73,7 @@ pub(crate) async fn run(
         next_sweep: now,
         swept: None,
         looking: None,
-        has_news: false,
+        news: News::default(),
         asking: None,
         held: None,
         has_merged: false,
@@ -95,11 +105,11 @@ impl Serving<'_> {
     /// Starts what is due and waits for what happens next.
     async fn step(&mut self, cancel: &CancellationToken) {
         let now = Instant::now();
-        if self.held.is_some_and(|until| until <= now) {
-            self.held = None;
-            if let Some(scheduler) = &self.scheduler {
-                scheduler.missed();
-            }
+        if let Some(hold) = self.held.take_if(|hold| hold.until <= now)
+            && hold.is_promised
+            && let Some(scheduler) = &self.scheduler
+        {
+            scheduler.missed();
         }
         let mut blocked = None;
         if self.held.is_none() {
@@ -112,7 +122,8 @@ impl Serving<'_> {
         let engine = &mut self.engine;
         let look_at = self.looking.is_none().then_some(self.next_look);
         let due = engine.queue.next_due().filter(|_| self.held.is_none());
-        let timer = [look_at, due, blocked, self.held]
+        let held_until = self.held.map(|hold| hold.until);
+        let timer = [look_at, due, blocked, held_until]
             .into_iter()
             .flatten()
             .min();
@@ -125,20 +136,20 @@ impl Serving<'_> {
                 },
                 Err(error) => tracing::error!(%error, "the work on an upload ended without a result"),
             },
-            Some(piece) = engine.found.recv(), if has_room => {
-                self.has_news |= !piece.uploads.is_empty();
-                for upload in piece.uploads {
-                    engine.queue.push(upload);
-                }
-            }
+            Some(piece) = engine.found.recv(), if has_room => self.take(piece),
             looked = ended(&mut self.looking) => {
                 self.looking = None;
                 self.looked(looked).await;
             }
             turn = answer(&mut self.asking) => {
                 self.asking = None;
-                if turn == Turn::Local {
-                    self.held = None;
+                match turn {
+                    Turn::Local => self.held = None,
+                    Turn::Scheduler => {
+                        if let Some(hold) = &mut self.held {
+                            hold.is_promised = true;
+                        }
+                    }
                 }
             }
             () = self.woken.notified() => {
@@ -158,7 +169,7 @@ impl Serving<'_> {
         };
         match self.engine.look(look) {
             Ok(looking) => {
-                self.has_news = false;
+                self.news = News::default();
                 self.looking = Some(looking);
             }
             Err(until) => self.next_look = until,
@@ -196,23 +207,42 @@ impl Serving<'_> {
         self.scrub_if_idle().await;
     }
 
+    /// Queues what a look found. Where nothing else is worked on it is the scheduler's to say when;
+    /// what comes while work goes on joins it.
+    fn take(&mut self, piece: Piece) {
+        let queue = &mut self.engine.queue;
+        let is_idle = queue.len() == 0 && queue.in_work() == 0;
+        if is_idle
+            && !piece.uploads.is_empty()
+            && let Some(scheduler) = &self.scheduler
+            // One that failed before is told while the work goes on.
+            && scheduler.health().mode == OrchestratorMode::Normal
+        {
+            self.held = Some(Hold {
+                until: Instant::now() + self.interval,
+                is_promised: false,
+            });
+        }
+        for upload in piece.uploads {
+            self.news.add(&upload);
+            queue.push(upload);
+        }
+    }
+
     /// Tells the scheduler of news, and waits for its word for at most one interval.
     fn tell_scheduler(&mut self, now: Instant) {
         let Some(scheduler) = self.scheduler.clone() else {
             return;
         };
-        let queue = &self.engine.queue;
-        if !self.has_news || queue.len() == 0 || self.held.is_some() || self.asking.is_some() {
+        let news = std::mem::take(&mut self.news);
+        let is_new = self.held.is_some_and(|hold| !hold.is_promised);
+        let is_trusted = scheduler.health().mode == OrchestratorMode::Normal;
+        if news.uploads == 0 || self.asking.is_some() || (is_trusted && !is_new) {
             return;
         }
-        let news = News {
-            uploads: queue.len() as u64,
-            systems: queue.systems(TOLD_SYSTEMS),
-            oldest: queue.oldest(),
-        };
-        // One that failed before is told while the work goes on.
-        let is_trusted = scheduler.health().mode == OrchestratorMode::Normal;
-        self.held = is_trusted.then(|| now + self.interval);
+        if let Some(hold) = &mut self.held {
+            hold.until = now + self.interval;
+        }
         self.asking = Some(tokio::spawn(async move { scheduler.tell(&news).await }));
     }
 
@@ -245,6 +275,19 @@ impl Serving<'_> {
             status.state = state;
             status.next_poll_at = Some(next);
         });
+    }
+}
+
+impl News {
+    fn add(&mut self, upload: &Candidate) {
+        self.uploads += 1;
+        if self.systems.len() < TOLD_SYSTEMS && !self.systems.contains(&upload.system_id) {
+            self.systems.push(upload.system_id.clone());
+        }
+        self.oldest = Some(
+            self.oldest
+                .map_or(upload.at, |oldest| oldest.min(upload.at)),
+        );
     }
 }
 
