@@ -16,6 +16,7 @@ mod merger;
 mod once;
 mod orchestrator;
 mod presence;
+mod quarantine;
 mod queue;
 mod record;
 mod scheduler;
@@ -25,6 +26,7 @@ mod task;
 mod worker;
 
 pub use orchestrator::Orchestrator;
+pub use quarantine::{RetryReport, Selection, SetAside, UploadName};
 pub use scheduler::{News, OrchestratorHealth, OrchestratorMode, Scheduler, Turn};
 pub use status::{IngestStatus, WorkerState};
 pub use worker::IngestWorker;

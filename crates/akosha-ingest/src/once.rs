@@ -1,6 +1,7 @@
-//! One look through the whole vault, and work until nothing is left.
+//! One look through the whole vault, or uploads that are named, and work until nothing is left.
 
 use akosha_store::{Merged, Store};
+use akosha_sync::intake::Candidate;
 use akosha_sync::{Progress, ProgressState, PullReport, SyncError};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -27,9 +28,19 @@ struct Once<'a> {
     has_gone: bool,
 }
 
+/// What is worked on.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// All that a look through the vault finds.
+    Vault,
+    /// These uploads alone.
+    These(Vec<Candidate>),
+}
+
 /// Runs the engine once.
 pub(crate) async fn run(
     engine: Engine,
+    work: Work,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<PullReport, SyncError> {
@@ -42,7 +53,7 @@ pub(crate) async fn run(
         silences: 0,
         has_gone: false,
     };
-    let worked = once.work(cancel).await;
+    let worked = once.work(work, cancel).await;
     let Once {
         engine, mut report, ..
     } = once;
@@ -59,12 +70,23 @@ pub(crate) async fn run(
 }
 
 impl Once<'_> {
-    async fn work(&mut self, cancel: &CancellationToken) -> Result<(), SyncError> {
-        for _ in 0..MOST_LOOKS {
-            self.has_gone = false;
-            self.look(cancel).await?;
-            if !self.has_gone || self.report.error.is_some() {
-                break;
+    async fn work(&mut self, work: Work, cancel: &CancellationToken) -> Result<(), SyncError> {
+        match work {
+            Work::Vault => {
+                for _ in 0..MOST_LOOKS {
+                    self.has_gone = false;
+                    self.look(cancel).await?;
+                    if !self.has_gone || self.report.error.is_some() {
+                        break;
+                    }
+                }
+            }
+            Work::These(uploads) => {
+                self.take(Piece {
+                    uploads,
+                    hopeless: Vec::new(),
+                });
+                self.work_through(None, cancel).await?;
             }
         }
         self.engine.count_quarantined().await
@@ -76,7 +98,15 @@ impl Once<'_> {
             self.left_alone();
             return Ok(());
         };
-        let mut looking = Some(looking);
+        self.work_through(Some(looking), cancel).await
+    }
+
+    /// Works until nothing is left, and where a look is under way, until that has ended too.
+    async fn work_through(
+        &mut self,
+        mut looking: Option<JoinHandle<Looked>>,
+        cancel: &CancellationToken,
+    ) -> Result<(), SyncError> {
         loop {
             if self.silences < MAX_SILENCES && self.engine.start_work().is_some() {
                 self.left_alone();

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use akosha_store::{Store, StoreError};
 use akosha_sync::breaker::Breakers;
-use akosha_sync::intake::Intake;
+use akosha_sync::intake::{Candidate, Intake};
 use akosha_sync::{Progress, PullReport, SyncError, Syncer};
 use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, Mode};
+use crate::once::Work;
 use crate::status::Board;
 use crate::{IngestStatus, Orchestrator, OrchestratorHealth, Scheduler, once, serve};
 
@@ -83,14 +85,40 @@ impl IngestWorker {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> Result<PullReport, SyncError> {
-        let intake = self.intake().await?;
-        intake.reach().await?;
+        self.intake().await?.reach().await?;
+        self.work_once(Work::Vault, progress, cancel).await
+    }
+
+    /// Takes in these uploads alone.
+    pub(crate) async fn take_in(
+        &self,
+        uploads: Vec<Candidate>,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<PullReport, SyncError> {
+        self.work_once(Work::These(uploads), progress, cancel).await
+    }
+
+    async fn work_once(
+        &self,
+        work: Work,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<PullReport, SyncError> {
         let mode = Mode {
-            since: Some(intake.on_store(akosha_store::Store::newest_seq).await?),
+            since: Some(self.on_store(Store::newest_seq).await?),
             is_patient: false,
         };
         let engine = self.engine(&mode, cancel).await?;
-        once::run(engine, progress, cancel).await
+        once::run(engine, work, progress, cancel).await
+    }
+
+    /// Runs a call of the store on a blocking thread.
+    pub(crate) async fn on_store<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, SyncError> {
+        self.syncer.on_store(call).await
     }
 
     /// Looks into the vault now. Where an external scheduler was told of news, it says by this when
@@ -115,7 +143,7 @@ impl IngestWorker {
         }
     }
 
-    async fn intake(&self) -> Result<&Intake, SyncError> {
+    pub(crate) async fn intake(&self) -> Result<&Intake, SyncError> {
         self.intake.get_or_try_init(|| self.syncer.intake()).await
     }
 

@@ -41,6 +41,8 @@ pub struct Quarantined {
     pub reason: String,
     /// Since when.
     pub since: DateTime<Utc>,
+    /// When a person dismissed it; `None` where it is open.
+    pub released_at: Option<DateTime<Utc>>,
 }
 
 /// A memory of which two contents have the same revision.
@@ -176,11 +178,14 @@ impl Store {
         })
     }
 
-    /// Lifts the quarantine of whole uploads but those that `still` names by system and upload.
+    /// Lifts the quarantine of whole uploads but those that `still` names by system and upload, and
+    /// those that were dismissed.
     pub fn keep_quarantined(&self, still: &[(String, String)]) -> Result<(), StoreError> {
         self.db().write(|db| {
-            let mut statement =
-                db.prepare("SELECT system_id, upload_id FROM quarantine WHERE item = ''")?;
+            let mut statement = db.prepare(
+                "SELECT system_id, upload_id FROM quarantine WHERE item = '' \
+                     AND released_at IS NULL",
+            )?;
             let known: Vec<(String, String)> = statement
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<_, _>>()?;
@@ -194,21 +199,32 @@ impl Store {
         })
     }
 
-    /// Returns all that is set aside, oldest first.
+    /// Returns all that is set aside and open, oldest first.
     pub fn quarantined(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.set_aside_where("released_at IS NULL")
+    }
+
+    /// Returns all that was set aside and dismissed, oldest first.
+    pub fn released(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.set_aside_where("released_at IS NOT NULL")
+    }
+
+    fn set_aside_where(&self, condition: &str) -> Result<Vec<Quarantined>, StoreError> {
         self.db().read(|db| {
-            let mut statement = db.prepare_cached(
-                "SELECT upload_id, system_id, item, reason, since FROM quarantine \
-                 ORDER BY since, upload_id, item",
-            )?;
+            let mut statement = db.prepare_cached(&format!(
+                "SELECT upload_id, system_id, item, reason, since, released_at FROM quarantine \
+                 WHERE {condition} ORDER BY since, upload_id, item"
+            ))?;
             let rows = statement.query_and_then([], |row| {
                 let item: String = row.get(2)?;
+                let released_at: Option<i64> = row.get(5)?;
                 Ok(Quarantined {
                     upload_id: row.get(0)?,
                     system_id: row.get(1)?,
                     item: (!item.is_empty()).then_some(item),
                     reason: row.get(3)?,
                     since: row::time(row, 4)?,
+                    released_at: released_at.map(row::from_micros).transpose()?,
                 })
             })?;
             rows.collect()

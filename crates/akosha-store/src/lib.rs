@@ -37,6 +37,7 @@ mod system;
 mod target_note;
 mod triage;
 mod unsent;
+mod verdict;
 mod words;
 mod writer;
 

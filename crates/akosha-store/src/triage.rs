@@ -26,6 +26,8 @@ pub enum Triage {
     New,
     /// Merged, or made here: nothing.
     Merged,
+    /// Set aside and dismissed by a person: nothing.
+    Released,
     /// It is set aside and tried again, not before this time.
     Later {
         /// When.
@@ -89,11 +91,12 @@ impl Store {
         })
     }
 
-    /// Returns how many uploads are set aside, whole or in part.
+    /// Returns how many uploads are set aside, whole or in part, and open.
     pub fn quarantined_uploads(&self) -> Result<u64, StoreError> {
         self.db().read(|db| {
             let mut statement = db.prepare_cached(
-                "SELECT count(*) FROM (SELECT DISTINCT system_id, upload_id FROM quarantine)",
+                "SELECT count(*) FROM (SELECT DISTINCT system_id, upload_id FROM quarantine \
+                 WHERE released_at IS NULL)",
             )?;
             let count: i64 = statement.query_row([], |row| row.get(0))?;
             Ok(count.unsigned_abs())
@@ -117,7 +120,7 @@ fn triage(db: &Connection, found: &Sighting<'_>) -> Result<Triage, StoreError> {
         return Ok(Triage::Merged);
     }
     let mut statement = db.prepare_cached(
-        "SELECT reason, seen, not_before FROM quarantine \
+        "SELECT reason, seen, not_before, released_at IS NOT NULL FROM quarantine \
          WHERE system_id = ?1 AND upload_id = ?2 AND item = ''",
     )?;
     let key = [found.system_id.as_str(), found.upload_id.as_str()];
@@ -127,12 +130,14 @@ fn triage(db: &Connection, found: &Sighting<'_>) -> Result<Triage, StoreError> {
                 row.get::<_, String>(0)?,
                 row.get::<_, Option<String>>(1)?,
                 row.get::<_, i64>(2)?,
+                row.get::<_, bool>(3)?,
             ))
         })
         .optional()?;
     Ok(match set_aside {
         None => Triage::New,
-        Some((reason, Some(then), _)) => {
+        Some((.., true)) => Triage::Released,
+        Some((reason, Some(then), ..)) => {
             // Who saw the marker alone cannot tell whether the manifest is another one now.
             if found.seen.is_none_or(|now| now == then) {
                 Triage::Hopeless(reason)
@@ -140,7 +145,7 @@ fn triage(db: &Connection, found: &Sighting<'_>) -> Result<Triage, StoreError> {
                 Triage::New
             }
         }
-        Some((reason, None, not_before)) => Triage::Later {
+        Some((reason, None, not_before, _)) => Triage::Later {
             not_before: row::from_micros(not_before)?,
             reason,
         },

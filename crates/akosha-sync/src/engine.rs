@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use akosha_core::config::{Encryption, LoadedConfig};
 use akosha_core::{ErrorKind, JobId, SystemId};
-use akosha_store::{DRAIN_LEASE, Lease, Store, Trigger};
+use akosha_store::{DRAIN_LEASE, Lease, Store, StoreError, Trigger};
 use tokio_util::sync::CancellationToken;
 
 pub use self::adopt::Adoption;
@@ -58,6 +58,17 @@ impl Syncer {
     /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Runs a call of the store on a blocking thread.
+    ///
+    /// # Errors
+    /// Fails as the call does.
+    pub async fn on_store<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, SyncError> {
+        on_disk(&self.store, call).await
     }
 
     /// Returns the configuration.

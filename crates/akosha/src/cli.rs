@@ -108,6 +108,9 @@ pub(crate) enum Command {
     ///
     /// Several may work on one vault: they share out the uploads.
     Ingest(commands::ingest::Args),
+    /// See what ingestion set aside, try it again, or dismiss it
+    #[command(subcommand)]
+    Quarantine(commands::quarantine::Command),
     /// Show the queue, the lag, the last success and error, quarantine and conflicts
     Status,
     /// Check everything that can stand in the way, and say what to do
@@ -156,6 +159,7 @@ impl Command {
             Self::Sync(_) => "sync",
             Self::Pull(_) => "pull",
             Self::Ingest(_) => "ingest",
+            Self::Quarantine(_) => "quarantine",
             Self::Status => "status",
             Self::Doctor => "doctor",
             Self::Import(_) => "import",

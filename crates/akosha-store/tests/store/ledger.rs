@@ -1,7 +1,7 @@
 //! Which uploads were seen, and what was set aside.
 
 use akosha_core::UploadId;
-use akosha_store::{Merged, UploadOutcome, UploadRecord};
+use akosha_store::{Merged, Sighting, Triage, UploadOutcome, UploadRecord};
 
 use crate::support::{START, store, system, time};
 
@@ -118,4 +118,62 @@ fn a_fault_for_good_holds_for_the_state_that_was_seen() {
     assert_eq!(store.quarantined().unwrap().len(), 1);
     store.quarantine("u1", "there", None, "away").unwrap();
     assert_eq!(fault("1"), None);
+}
+
+#[test]
+fn what_is_released_is_open_no_more_until_it_is_tried_again() {
+    let store = store();
+    let (there, u1, u2) = (system("there"), upload("u1"), upload("u2"));
+    store
+        .quarantine_for_good(&u1, &there, "checksum differs", "1")
+        .unwrap();
+    store.quarantine("u2", "there", None, "away").unwrap();
+    let triage = |upload_id| {
+        let (system_id, seen) = (&there, Some("1"));
+        let sighting = Sighting {
+            system_id,
+            upload_id,
+            seen,
+        };
+        store.triage(&[sighting]).unwrap().remove(0)
+    };
+    assert_eq!(triage(&u1), Triage::Hopeless("checksum differs".into()));
+    store.pass(60);
+    assert!(store.release_quarantined("there", "u1").unwrap());
+    assert!(!store.release_quarantined("there", "u1").unwrap());
+    assert!(!store.release_quarantined("there", "u9").unwrap());
+    assert_eq!(triage(&u1), Triage::Released);
+    assert_eq!(store.quarantined_uploads().unwrap(), 1);
+    let open = store.quarantined().unwrap();
+    assert_eq!((open.len(), open[0].upload_id.as_str()), (1, "u2"));
+    let released = store.released().unwrap();
+    assert_eq!(released.len(), 1);
+    assert_eq!(released[0].released_at, Some(time("2026-05-01T12:01:00Z")));
+    let page = store.systems(10, None).unwrap();
+    assert_eq!(page.systems[0].quarantined, 1);
+    // A look at which it is not there any more does not undo what a person said.
+    store.keep_quarantined(&[]).unwrap();
+    assert_eq!(triage(&u1), Triage::Released);
+
+    assert!(store.retry_quarantined(&there, &u1).unwrap());
+    assert!(!store.retry_quarantined(&there, &u2).unwrap());
+    assert!(matches!(triage(&u1), Triage::Later { not_before, .. } if not_before < time(START)));
+    assert_eq!(store.quarantined().unwrap().len(), 1);
+    assert_eq!(store.released().unwrap(), []);
+    store.record_upload(&u1, &there, &rows(1)).unwrap();
+    assert_eq!(store.quarantined().unwrap(), []);
+}
+
+#[test]
+fn an_upload_that_lacks_some_memories_is_read_whole_again() {
+    let store = store();
+    let (there, u1) = (system("there"), upload("u1"));
+    store
+        .quarantine("u1", "there", Some("m1"), "text is empty")
+        .unwrap();
+    store.record_upload(&u1, &there, &rows(9)).unwrap();
+    assert!(store.retry_quarantined(&there, &u1).unwrap());
+    let outcome = store.upload_outcome(&there, &u1).unwrap();
+    assert_eq!(outcome, UploadOutcome::New);
+    assert_eq!(store.systems(10, None).unwrap().total, 0);
 }

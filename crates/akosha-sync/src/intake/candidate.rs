@@ -28,7 +28,7 @@ pub struct Candidate {
 pub struct Sorted {
     /// To be read.
     pub new: Vec<Candidate>,
-    /// Merged already.
+    /// Merged already, or dismissed by a person.
     pub merged: Vec<Candidate>,
     /// Set aside, to be tried again: when, and why they were set aside.
     pub later: Vec<(Candidate, DateTime<Utc>, String)>,
@@ -81,7 +81,7 @@ impl Intake {
             for (candidate, triage) in candidates.into_iter().zip(triage) {
                 match triage {
                     Triage::New => sorted.new.push(candidate),
-                    Triage::Merged => sorted.merged.push(candidate),
+                    Triage::Merged | Triage::Released => sorted.merged.push(candidate),
                     Triage::Later { not_before, reason } => {
                         sorted.later.push((candidate, not_before, reason));
                     }

@@ -19,6 +19,7 @@ pub(crate) mod machines;
 pub(crate) mod mcp;
 mod notice;
 pub(crate) mod pull;
+pub(crate) mod quarantine;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod status;
@@ -67,6 +68,7 @@ pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
         Command::Sync(args) => sync::run(&context, &args),
         Command::Pull(args) => pull::run(&context, &args),
         Command::Ingest(args) => ingest::run(&context, args),
+        Command::Quarantine(command) => quarantine::run(&context, &command),
         Command::Status => status::run(&context),
         Command::Doctor => doctor::run(&context),
         Command::Import(args) => import::run(&context, &args),
@@ -120,6 +122,7 @@ fn needs(command: &Command) -> Needs {
         | Command::Sync(_)
         | Command::Pull(_)
         | Command::Ingest(_)
+        | Command::Quarantine(quarantine::Command::Retry(_))
         | Command::Files(_)
         | Command::Vault(_)
         | Command::Machines(_) => Needs::RightConfig,
@@ -129,6 +132,7 @@ fn needs(command: &Command) -> Needs {
         | Command::Get(_)
         | Command::List(_)
         | Command::Search(_)
+        | Command::Quarantine(_)
         | Command::History(_)
         | Command::Status
         | Command::Doctor

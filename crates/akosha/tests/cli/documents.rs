@@ -101,6 +101,7 @@ fn answers_have_the_fields_that_are_documented() {
             "akosha key import" => vec![key_file.as_str()],
             "akosha export PATH" => vec![out.as_str()],
             "akosha completions" => vec!["bash"],
+            "akosha quarantine retry" | "akosha quarantine release" => vec!["--all"],
             _ => Vec::new(),
         };
         let words = command.split(' ').skip(1).filter(|word| *word != "PATH");

@@ -28,6 +28,7 @@ mod machines;
 mod mcp;
 mod metrics;
 mod pull;
+mod quarantine;
 mod redaction;
 mod search;
 mod serve;
