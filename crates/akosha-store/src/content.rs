@@ -8,7 +8,7 @@
 use akosha_core::{MemoryId, SystemId, content_key};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::{Op, StoreError, row};
+use crate::{StoreError, row};
 
 /// The mark of how far the rows of an older version are not added yet, counted down.
 const MISSING: &str = "contents missing up to";
@@ -31,20 +31,15 @@ pub(crate) fn add(
     Ok(())
 }
 
-/// Takes out the row at `seq`, which is a head no more. The row itself still has to be there.
-pub(crate) fn remove(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
-    let mut statement =
-        db.prepare_cached("SELECT op, system_id, text FROM changes WHERE seq = ?1")?;
-    let mut rows = statement.query([seq])?;
-    let Some(row) = rows.next()? else {
-        return Ok(());
-    };
-    if row.get_ref(0)?.as_str().map_err(row::damaged)? == Op::Put.as_str() {
-        let system_id = row.get_ref(1)?.as_str().map_err(row::damaged)?;
-        let key = content_key(row.get_ref(2)?.as_str().map_err(row::damaged)?);
-        db.prepare_cached("DELETE FROM contents WHERE key = ?1 AND system_id = ?2 AND seq = ?3")?
-            .execute(params![key, system_id, seq])?;
-    }
+/// Takes out a head that is one no more.
+pub(crate) fn remove(
+    db: &Transaction<'_>,
+    seq: i64,
+    system_id: &str,
+    text: &str,
+) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM contents WHERE key = ?1 AND system_id = ?2 AND seq = ?3")?
+        .execute(params![content_key(text), system_id, seq])?;
     Ok(())
 }
 

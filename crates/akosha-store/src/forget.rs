@@ -6,7 +6,7 @@ use akosha_core::{IngestionMethod, MemoryId, Metadata, SystemId};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::memories::Wanted;
-use crate::{Change, DRAIN_LEASE, Op, Store, StoreError, content, memories, push, row, scrub};
+use crate::{Change, DRAIN_LEASE, Op, Store, StoreError, memories, push, row, scrub};
 
 /// How long the removal of leftovers may take.
 const REMOVAL: Duration = Duration::from_secs(15);
@@ -167,7 +167,7 @@ pub(crate) fn remove_content(
         .query_map(key, |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for seq in heads {
-        content::remove(db, seq)?;
+        row::hide(db, seq)?;
     }
     // Freed pages would keep the text: overwrite them.
     db.pragma_update(None, "secure_delete", true)?;

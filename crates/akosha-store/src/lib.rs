@@ -34,6 +34,7 @@ mod scrub;
 mod search;
 mod stats;
 mod system;
+mod tally;
 mod target_note;
 mod triage;
 mod unsent;

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction, params};
 use serde_json::Value;
 
-use crate::{Change, Op, StoreError, content, words};
+use crate::{Change, Op, StoreError, content, tally, words};
 
 /// What [`change`] reads, from `changes AS c LEFT JOIN vectors AS v USING (seq)`.
 pub(crate) const COLUMNS: &str = "c.seq, c.op, c.system_id, c.memory_id, c.revision, c.text, \
@@ -111,7 +111,7 @@ pub(crate) fn insert(
     Ok(seq)
 }
 
-/// Makes the words and the content of a change findable, where it has any.
+/// Makes the words and the content of a change findable, where it has any, and counts it.
 fn index(db: &Transaction<'_>, seq: i64, change: &Change) -> Result<(), StoreError> {
     if change.op == Op::Put {
         db.prepare_cached("INSERT INTO words (rowid, text, labels) VALUES (?1, ?2, ?3)")?
@@ -120,7 +120,9 @@ fn index(db: &Transaction<'_>, seq: i64, change: &Change) -> Result<(), StoreErr
                 words::spaced(&change.text),
                 words::spaced(&labels(&change.metadata))
             ])?;
-        content::add(db, seq, change.system_id.as_str(), &change.text)?;
+        let system_id = change.system_id.as_str();
+        content::add(db, seq, system_id, &change.text)?;
+        tally::came(db, system_id, change.stored_at.timestamp_micros())?;
     }
     Ok(())
 }
@@ -138,7 +140,7 @@ pub(crate) fn promote(db: &Transaction<'_>, change: &Change) -> Result<(), Store
 
 /// Deletes the row at `seq`, from history too.
 pub(crate) fn remove(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
-    content::remove(db, seq)?;
+    hide(db, seq)?;
     for statement in [
         "DELETE FROM words WHERE rowid = ?1",
         "DELETE FROM vectors WHERE seq = ?1",
@@ -149,9 +151,30 @@ pub(crate) fn remove(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes the row at `seq` out of what is known of what readers see, where they see it. The row itself
+/// is there still.
+pub(crate) fn hide(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT system_id, text, stored_at FROM changes \
+         WHERE seq = ?1 AND is_head = 1 AND op = 'put'",
+    )?;
+    let mut rows = statement.query([seq])?;
+    if let Some(row) = rows.next()? {
+        let system_id = row.get_ref(0)?.as_str().map_err(damaged)?;
+        content::remove(
+            db,
+            seq,
+            system_id,
+            row.get_ref(1)?.as_str().map_err(damaged)?,
+        )?;
+        tally::gone(db, system_id, row.get(2)?)?;
+    }
+    Ok(())
+}
+
 /// Takes the row at `seq` out of what readers see; it stays in history.
 pub(crate) fn retire(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
-    content::remove(db, seq)?;
+    hide(db, seq)?;
     for statement in [
         "UPDATE changes SET is_head = 0 WHERE seq = ?1",
         "UPDATE vectors SET is_head = 0 WHERE seq = ?1",

@@ -1,7 +1,7 @@
 //! Systems and their uploads as a person looks at them: pages of summaries, and activity over time.
 //!
-//! The counts are kept by triggers (`schema/005_server.sql`) in one row for each system and one for
-//! each hour: what is asked here costs as much as it answers, however many memories there are.
+//! The counts are [kept](crate::tally) in one row for each system and one for each hour: what is asked
+//! here costs as much as it answers, however many memories there are.
 
 use akosha_core::{Invalid, Tier};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
