@@ -98,6 +98,9 @@ impl Store {
         method: IngestionMethod,
         since: i64,
     ) -> Result<Merged, StoreError> {
+        if !is_known(db, change)? {
+            return insert_new(db, change, method);
+        }
         let rivals = of_revision(db, change)?;
         let hidden = forget::is_hidden(db, &change.system_id, &change.memory_id)?;
         let is_erased_here = hidden == Some(Op::Erase) && change.op == Op::Put;
@@ -117,15 +120,7 @@ impl Store {
         };
         if wins {
             merged = counted(db, head.as_ref(), change, since)?;
-            let Change {
-                system_id,
-                memory_id,
-                text,
-                ..
-            } = change;
-            let is_duplicate =
-                change.op == Op::Put && content::is_duplicate(db, system_id, memory_id, text)?;
-            merged.duplicates = u64::from(is_duplicate);
+            merged.duplicates = u64::from(change.op == Op::Put && is_duplicate(db, change)?);
         }
         if wins && let Some(head) = &head {
             row::retire(db, head.seq)?;
@@ -133,11 +128,7 @@ impl Store {
         if change.op == Op::Erase {
             forget::remove_content(db, &change.system_id, &change.memory_id, change.revision)?;
         }
-        let change = Change {
-            ingestion_method: method,
-            ..change.clone()
-        };
-        row::insert(db, &change, wins, false)?;
+        insert(db, change, method, wins)?;
         if !rivals.is_empty() && change.op != Op::Erase {
             merged.conflicts = 1;
             db.execute(
@@ -153,6 +144,48 @@ impl Store {
         }
         Ok(merged)
     }
+}
+
+/// Returns whether this store has any row of the memory, be it history or a tombstone.
+fn is_known(db: &Connection, change: &Change) -> Result<bool, StoreError> {
+    let mut statement =
+        db.prepare_cached("SELECT 1 FROM changes WHERE system_id = ?1 AND memory_id = ?2")?;
+    Ok(statement.exists([change.system_id.as_str(), change.memory_id.as_str()])?)
+}
+
+/// Merges a change of a memory of which nothing is here: there is nothing to compare it with.
+fn insert_new(
+    db: &Transaction<'_>,
+    change: &Change,
+    method: IngestionMethod,
+) -> Result<Merged, StoreError> {
+    let is_alive = change.op == Op::Put;
+    let is_duplicate = is_alive && is_duplicate(db, change)?;
+    insert(db, change, method, true)?;
+    Ok(Merged {
+        added: i64::from(is_alive),
+        skipped: u64::from(!is_alive),
+        duplicates: u64::from(is_duplicate),
+        ..Merged::default()
+    })
+}
+
+fn is_duplicate(db: &Connection, change: &Change) -> Result<bool, StoreError> {
+    content::is_duplicate(db, &change.system_id, &change.memory_id, &change.text)
+}
+
+fn insert(
+    db: &Transaction<'_>,
+    change: &Change,
+    method: IngestionMethod,
+    is_head: bool,
+) -> Result<(), StoreError> {
+    let change = Change {
+        ingestion_method: method,
+        ..change.clone()
+    };
+    row::insert(db, &change, is_head, false)?;
+    Ok(())
 }
 
 fn newest_seq(db: &Connection) -> Result<i64, StoreError> {

@@ -9,6 +9,14 @@ use rusqlite::Transaction;
 
 use crate::{Change, Merged, Store, StoreError, UploadRecord, ledger, triage};
 
+/// Page cache of the connection that merges, in KiB: what a transaction changes stays in it until
+/// the commit, and so do the upper levels of the indexes from one to the next.
+const CACHE_KIB: i64 = 32 << 10;
+
+/// Pages of the write-ahead log after which it is copied into the database: a page that several
+/// transactions change is then copied once.
+const CHECKPOINT_PAGES: i64 = 8_000;
+
 /// An upload that is verified whole and about to be merged to its end.
 #[derive(Debug, Clone, Copy)]
 pub struct IncomingUpload<'a> {
@@ -51,6 +59,11 @@ impl Store {
         method: IngestionMethod,
         since: Option<i64>,
     ) -> Result<Vec<Result<Settled, StoreError>>, StoreError> {
+        self.db().on_writer(|db| {
+            db.pragma_update(None, "cache_size", -CACHE_KIB)?;
+            db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            Ok(())
+        })?;
         self.db().write(|db| {
             let mut outcomes = Vec::with_capacity(uploads.len());
             for upload in uploads {
