@@ -298,8 +298,7 @@ pub(super) static FIELDS: &[Field] = &[
     Field::new(
         "max_concurrent_ingests",
         whole(1, 10_000, place!(max_concurrent_ingests)),
-    )
-    .later(),
+    ),
     Field::new(
         "poll_interval_seconds",
         Kind::Seconds {
@@ -307,8 +306,7 @@ pub(super) static FIELDS: &[Field] = &[
             max: 86_400,
             at: place!(poll_interval),
         },
-    )
-    .later(),
+    ),
     Field::new(
         "shard_timeout_seconds",
         Kind::Seconds {
