@@ -23,6 +23,8 @@ mod scheduler;
 mod serve;
 mod status;
 mod task;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use orchestrator::Orchestrator;

@@ -12,6 +12,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
@@ -81,6 +82,7 @@ pub struct S3Server {
     pub endpoint: String,
     root: TempDir,
     fault: Arc<Mutex<Fault>>,
+    lists: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -97,10 +99,12 @@ impl S3Server {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join(BUCKET)).unwrap();
         let fault = Arc::new(Mutex::new(Fault::None));
+        let lists = Arc::new(AtomicUsize::new(0));
         let mut builder = S3ServiceBuilder::new(Faulty {
             files: FileSystem::new(root.path()).unwrap(),
             one_by_one: tokio::sync::Mutex::default(),
             fault: Arc::clone(&fault),
+            lists: Arc::clone(&lists),
         });
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -110,6 +114,7 @@ impl S3Server {
             endpoint,
             root,
             fault,
+            lists,
             task: tokio::spawn(serve(listener, builder.build())),
         }
     }
@@ -117,6 +122,11 @@ impl S3Server {
     /// Switches a fault on.
     pub fn set_fault(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
+    }
+
+    /// Returns how many listings were asked for.
+    pub fn lists(&self) -> usize {
+        self.lists.load(Ordering::Relaxed)
     }
 
     /// Returns the fault as it is now.
@@ -154,6 +164,7 @@ struct Faulty {
     files: FileSystem,
     one_by_one: tokio::sync::Mutex<()>,
     fault: Arc<Mutex<Fault>>,
+    lists: Arc<AtomicUsize>,
 }
 
 /// Returns the next number of a seed, below `bound` (splitmix64).
@@ -273,6 +284,7 @@ macro_rules! passed_on {
                 &self,
                 request: S3Request<ListObjectsV2Input>,
             ) -> S3Result<S3Response<ListObjectsV2Output>> {
+                self.lists.fetch_add(1, Ordering::Relaxed);
                 let mut listed = self
                     .with_mishap(self.files.list_objects_v2(request), |_| {})
                     .await?;

@@ -1,0 +1,149 @@
+//! Who has an upload, and for how long.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use akosha_core::UploadId;
+use akosha_sync::vault::Vault;
+use tempfile::TempDir;
+
+use super::s3::Fault;
+use super::{Node, S3Server, age};
+use crate::lease::{Claim, Leases, TTL};
+
+const ONE: &str = "01ARZ3NDEKTSV4RRFFQ69G5FA1";
+const OTHER: &str = "01ARZ3NDEKTSV4RRFFQ69G5FA2";
+
+fn upload() -> UploadId {
+    "20260102_030405_laptop_00000a".parse().unwrap()
+}
+
+struct Shared {
+    folder: TempDir,
+    node: Node,
+    vault: Vault,
+}
+
+impl Shared {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let node = Node::in_folder("server", &folder.path().join("vault"));
+        let vault = node.syncer.intake().await.unwrap().vault().clone();
+        Self {
+            folder,
+            node,
+            vault,
+        }
+    }
+
+    fn replica(&self, holder: &str) -> Leases {
+        Leases::new(self.vault.clone(), self.node.store().clone(), holder)
+    }
+
+    fn object(&self) -> PathBuf {
+        let name = upload().to_string();
+        self.folder.path().join("vault/leases").join(name)
+    }
+}
+
+async fn is_taken(leases: &Leases) -> bool {
+    matches!(leases.claim(&upload()).await.unwrap(), Claim::Taken)
+}
+
+#[tokio::test]
+async fn one_replica_has_an_upload_until_it_gives_it_back() {
+    let shared = Shared::new().await;
+    let (one, other) = (shared.replica(ONE), shared.replica(OTHER));
+    let Claim::Held(lease) = one.claim(&upload()).await.unwrap() else {
+        panic!("it is free");
+    };
+    assert!(is_taken(&other).await);
+    assert!(is_taken(&one).await, "not even the same replica twice");
+    one.release(lease).await;
+    assert!(!shared.object().exists());
+    assert!(!is_taken(&other).await);
+}
+
+#[tokio::test]
+async fn a_claim_expires_by_the_clock_of_the_storage_unless_it_is_renewed() {
+    let shared = Shared::new().await;
+    let (one, other) = (shared.replica(ONE), shared.replica(OTHER));
+    let Claim::Held(mut lease) = one.claim(&upload()).await.unwrap() else {
+        panic!("it is free");
+    };
+    age(&shared.object(), TTL + Duration::from_secs(1));
+    one.renew(&mut lease).await;
+    assert!(is_taken(&other).await, "it was renewed");
+    age(&shared.object(), TTL - Duration::from_secs(20));
+    assert!(is_taken(&other).await);
+    age(&shared.object(), TTL + Duration::from_secs(1));
+    assert!(!is_taken(&other).await);
+}
+
+#[tokio::test]
+async fn the_claims_of_the_dead_are_taken_over_at_once() {
+    let shared = Shared::new().await;
+    let dead = shared.replica(ONE);
+    assert!(!is_taken(&dead).await);
+    let other = shared.replica(OTHER);
+    assert!(is_taken(&other).await);
+    drop(dead);
+    assert!(!is_taken(&other).await);
+    // Of a replica of another store nothing is known, so its time is waited for.
+    let text = fs::read_to_string(shared.object()).unwrap();
+    let writer_id = shared.node.store().writer_id().to_string();
+    let foreign = text.replace(&writer_id, "01ARZ3NDEKTSV4RRFFQ69G5FA3");
+    assert_ne!(foreign, text);
+    fs::write(shared.object(), foreign.replace(OTHER, ONE)).unwrap();
+    assert!(is_taken(&other).await);
+}
+
+#[tokio::test]
+async fn whatever_lies_there_expires() {
+    let shared = Shared::new().await;
+    let one = shared.replica(ONE);
+    fs::create_dir_all(shared.object().parent().unwrap()).unwrap();
+    for garbage in ["", "{", &"x".repeat(10_000)] {
+        fs::write(shared.object(), garbage).unwrap();
+        assert!(is_taken(&one).await);
+        age(&shared.object(), TTL + Duration::from_secs(1));
+        let Claim::Held(lease) = one.claim(&upload()).await.unwrap() else {
+            panic!("it has expired");
+        };
+        one.release(lease).await;
+    }
+}
+
+#[tokio::test]
+async fn a_storage_without_conditions_is_told_of() {
+    let server = S3Server::start().await;
+    server.set_fault(Fault::IgnoreConditions);
+    let node = Node::in_bucket("server", &server);
+    let vault = node.syncer.intake().await.unwrap().vault().clone();
+    let leases = |holder| Leases::new(vault.clone(), node.store().clone(), holder);
+    let (one, other) = (leases(ONE), leases(OTHER));
+    assert!(!is_taken(&one).await);
+    assert!(is_taken(&other).await);
+    assert_eq!(vault.warnings().len(), 1, "{:?}", vault.warnings());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn who_may_only_read_works_without_leases() {
+    use std::os::unix::fs::PermissionsExt;
+    let shared = Shared::new().await;
+    let laptop = Node::in_folder("laptop", &shared.folder.path().join("vault"));
+    laptop.push("a").await;
+    let leases = shared.folder.path().join("vault/leases");
+    // Not even the superuser can make a folder of a file.
+    fs::write(&leases, "").unwrap();
+    fs::set_permissions(&leases, fs::Permissions::from_mode(0o400)).unwrap();
+    let worker = shared.node.worker();
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let report = worker
+        .run_once(&akosha_sync::NoProgress, &cancel)
+        .await
+        .unwrap();
+    assert_eq!(report.uploads_merged, 1, "{report:?}");
+}
