@@ -35,6 +35,9 @@ def test_every_section_measures(tmp_path):
         "S3 (moto)",
         "rclone",
         "s5cmd",
+        "without vectors",
+        "with vectors",
+        "systems ×",
     ):
         assert what in measured, what
     assert not [row for row in rows if "failed" in row["measured"]]
