@@ -24,6 +24,8 @@ mod files;
 mod hostile;
 mod http_writers;
 #[cfg(unix)]
+mod ingest;
+#[cfg(unix)]
 mod kill;
 #[cfg(unix)]
 mod kill_steps;

@@ -8,6 +8,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::home::copy_folder;
+
 /// The folder of a vault: one of a test's own, or the objects of an S3 server.
 pub(crate) struct Vault {
     root: PathBuf,
@@ -31,6 +33,13 @@ impl Vault {
             root: folder.path().join("vault"),
             _folder: Some(folder),
         }
+    }
+
+    /// Copies everything that lies in it.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::new();
+        copy_folder(&self.root, &copy.root);
+        copy
     }
 
     /// Looks at a folder that lies elsewhere.
