@@ -53,6 +53,17 @@ struct Document {
     expires_at: DateTime<Utc>,
 }
 
+/// How it stands with a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// There is none.
+    Free,
+    /// Somebody has it.
+    Held,
+    /// Somebody had it, and died or lost it to time.
+    Over,
+}
+
 /// Makes claims for one replica.
 #[derive(Debug)]
 pub(crate) struct Leases {
@@ -121,7 +132,7 @@ impl Leases {
             if !self.writable.load(Ordering::Relaxed) {
                 return Ok(held(false));
             }
-            match self.vault.create(&key, self.document(number)?).await {
+            match self.vault.claim(&key, self.document(number)?).await {
                 Ok(Created::Created) => return Ok(held(true)),
                 Ok(Created::AlreadyThere) => {}
                 Err(error) if is_refusal(&error) => {
@@ -134,10 +145,12 @@ impl Leases {
                 }
                 Err(error) => return Err(error),
             }
-            if !self.is_over(&key).await? {
-                return Ok(Claim::Taken);
+            match self.state(&key).await? {
+                State::Held => return Ok(Claim::Taken),
+                State::Over => self.vault.delete(&key).await?,
+                // It was given back meanwhile; what lies there next is somebody's.
+                State::Free => {}
             }
-            self.vault.delete(&key).await?;
         }
         Ok(Claim::Taken)
     }
@@ -193,14 +206,14 @@ impl Leases {
         self.store.sources().clock.now() + ahead
     }
 
-    /// Returns whether a claim of somebody is over.
-    async fn is_over(&self, key: &VaultKey) -> Result<bool, VaultError> {
+    /// Returns how it stands with a claim of somebody.
+    async fn state(&self, key: &VaultKey) -> Result<State, VaultError> {
         let Some(found) = self.vault.look_up(key).await? else {
-            return Ok(true);
+            return Ok(State::Free);
         };
         let document: Option<Document> = match self.vault.get(key, MAX_BYTES).await {
             Ok(bytes) => serde_json::from_slice(&bytes).ok(),
-            Err(error) if error.is_not_found() => return Ok(true),
+            Err(error) if error.is_not_found() => return Ok(State::Free),
             Err(VaultError::TooLarge { .. }) => None,
             Err(error) => return Err(error),
         };
@@ -213,10 +226,14 @@ impl Leases {
                 holder = document.holder,
                 "took over from a worker that ended"
             );
-            return Ok(true);
+            return Ok(State::Over);
         }
         let age = self.storage_time().await - found.last_modified;
-        Ok(age >= TimeDelta::from_std(self.ttl).unwrap_or(TimeDelta::MAX))
+        if age >= TimeDelta::from_std(self.ttl).unwrap_or(TimeDelta::MAX) {
+            Ok(State::Over)
+        } else {
+            Ok(State::Held)
+        }
     }
 
     fn document(&self, number: u64) -> Result<Bytes, VaultError> {

@@ -7,6 +7,9 @@ use super::classify::is_unsupported;
 use super::conditional::Support;
 use super::{Vault, VaultError, VaultKey};
 
+/// Why a write failed that met another one.
+const CONTENDED: &str = "somebody else writes it at the same moment";
+
 /// What became of a create-only write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
@@ -35,6 +38,21 @@ impl Vault {
     /// Fails where the vault refuses or does not answer.
     pub async fn create(&self, key: &VaultKey, bytes: Bytes) -> Result<Created, VaultError> {
         self.inner.retry.run(|| self.create_once(key, &bytes)).await
+    }
+
+    /// Creates a claim: as [`Vault::create`], but one that somebody else had and gave back meanwhile
+    /// counts as theirs, so that nobody waits to try again.
+    ///
+    /// # Errors
+    /// As [`Vault::create`].
+    pub async fn claim(&self, key: &VaultKey, bytes: Bytes) -> Result<Created, VaultError> {
+        let claim = async || match self.create_once(key, &bytes).await {
+            Err(VaultError::Unavailable { reason, .. }) if reason == CONTENDED => {
+                Ok(Created::AlreadyThere)
+            }
+            created => created,
+        };
+        self.inner.retry.run(claim).await
     }
 
     async fn create_once(&self, key: &VaultKey, bytes: &Bytes) -> Result<Created, VaultError> {
@@ -168,6 +186,6 @@ fn contended(key: String) -> VaultError {
     VaultError::Unavailable {
         operation: "write",
         key,
-        reason: "somebody else writes it at the same moment".into(),
+        reason: CONTENDED.into(),
     }
 }
