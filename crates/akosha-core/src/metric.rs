@@ -67,6 +67,9 @@ metrics! {
     AUTH_FAILURES = Counter "akosha_auth_failures_total" ["reason"]
         "Requests without a token, with an unknown one, or beyond the scope of theirs.";
 
+    AUDIT_FAILURES = Counter "akosha_audit_failures_total" []
+        "Lines of the audit log that could not be written.";
+
     MEMORIES = Gauge "akosha_memories" ["tier"]
         "Memories in the store.";
     SYSTEMS = Gauge "akosha_systems" []

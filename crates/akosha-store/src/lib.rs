@@ -36,6 +36,7 @@ mod stats;
 mod system;
 mod tally;
 mod target_note;
+mod token;
 mod triage;
 mod unsent;
 mod verdict;
@@ -69,6 +70,7 @@ pub use search::{Hit, Missing, SearchMode, SearchOutcome, SearchQuery};
 pub use stats::Stats;
 pub use system::{ActivityPoint, Bucket, SystemPage, SystemSummary};
 pub use target_note::TargetNote;
+pub use token::{NewToken, Standing, Token};
 pub use triage::{Sighting, Triage};
 pub use writer::Claim;
 

@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("schema/004_care.sql"),
     include_str!("schema/005_server.sql"),
     include_str!("schema/006_retries.sql"),
+    include_str!("schema/007_tokens.sql"),
 ];
 
 /// Brings the file to the newest schema.

@@ -82,7 +82,7 @@ fn named(path: Option<&OsString>) -> Option<PathBuf> {
 pub(crate) enum Command {
     /// Serve MCP on standard input and output, for an assistant
     Mcp,
-    /// Serve MCP over HTTP on this machine, for assistants and other Akoshas
+    /// Serve MCP, a REST API and a dashboard over HTTP, and take in what other machines upload
     Serve(commands::serve::Args),
     /// Answer an assistant's lifecycle hook: JSON on standard input, always exit code 0
     Hook(commands::hook::Args),
@@ -131,6 +131,9 @@ pub(crate) enum Command {
     /// Make, show and bring in the keys that encrypt and sign what goes into the vault
     #[command(subcommand)]
     Key(commands::key::Command),
+    /// Make, list and revoke the tokens by which others use this server
+    #[command(subcommand)]
+    Token(commands::token::Command),
     /// Settle which machine owns a system id
     #[command(subcommand)]
     Machines(commands::machines::Command),
@@ -168,6 +171,7 @@ impl Command {
             Self::Vault(_) => "vault",
             Self::Config(_) => "config",
             Self::Key(_) => "key",
+            Self::Token(_) => "token",
             Self::Machines(_) => "machines",
             Self::Completions(_) => "completions",
             Self::Demo => "demo",

@@ -16,6 +16,7 @@ mod progress;
 mod runtime;
 mod serve;
 mod show;
+mod token;
 
 use std::process::ExitCode;
 

@@ -113,6 +113,7 @@ pub(super) static RULES: &[Rule] = &[
         ],
         r"(?:xox[abeoprs]-|xoxe\.xox[bp]-|xapp-)[A-Za-z0-9-]{10,}",
     ),
+    token("akosha-token", &["akosha_"], r"akosha_[0-9a-f]{64}(?-u:\b)"),
     token("anthropic-key", &["sk-ant-"], r"sk-ant-[A-Za-z0-9_-]{20,}"),
     // Also the keys of services that took over the form.
     token(

@@ -25,5 +25,6 @@ mod search_text;
 mod support;
 mod system;
 mod target_note;
+mod token;
 mod unsent;
 mod upgrade;

@@ -25,6 +25,7 @@ pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod sync;
+pub(crate) mod token;
 pub(crate) mod vault;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use akosha_mcp::StoreHandle;
 use akosha_store::{Store, StoreError};
 use akosha_sync::Syncer;
+use akosha_sync::breaker::Breakers;
 
 use crate::background;
 use crate::cli::Command;
@@ -77,6 +79,7 @@ pub(crate) fn run(context: Context, command: Command) -> Result<Exit, Failure> {
         Command::Vault(command) => vault::run(&context, &command),
         Command::Config(command) => config::run(&context, &command),
         Command::Key(command) => key::run(&context, &command),
+        Command::Token(command) => token::run(&context, command),
         Command::Machines(command) => machines::run(&context, command),
         Command::Completions(args) => completions::run(&context, &args),
         Command::Demo => demo::run(&context),
@@ -139,6 +142,7 @@ fn needs(command: &Command) -> Needs {
         | Command::Export(_)
         | Command::Config(_)
         | Command::Key(_)
+        | Command::Token(_)
         | Command::Completions(_)
         | Command::Demo
         | Command::Drain => Needs::Nothing,
@@ -152,11 +156,21 @@ fn is_empty(store: &Store) -> Result<bool, StoreError> {
 
 /// Returns the handle of a server, which opens the store when it is asked to.
 fn handle(context: &Context) -> Result<StoreHandle, Failure> {
+    handle_with(context, None)
+}
+
+/// As [`handle`], for a server that lives long enough to leave alone what fails.
+fn handle_with(context: &Context, breakers: Option<&Breakers>) -> Result<StoreHandle, Failure> {
     let home = context.home()?.clone();
     let options = context.store_options();
     let loaded = Arc::clone(context.loaded());
+    let breakers = breakers.cloned();
     Ok(StoreHandle::new(move || {
         let store = Store::open(&home, options.clone())?;
-        Ok(Syncer::new(store, Arc::clone(&loaded)))
+        let syncer = Syncer::new(store, Arc::clone(&loaded));
+        Ok(match &breakers {
+            Some(breakers) => syncer.with_breakers(breakers.clone()),
+            None => syncer,
+        })
     }))
 }

@@ -99,6 +99,8 @@ fn answers_have_the_fields_that_are_documented() {
             "akosha search" => vec!["text"],
             "akosha import" => vec!["markdown", folder],
             "akosha key import" => vec![key_file.as_str()],
+            "akosha token create" => vec!["--name", "ci"],
+            "akosha token revoke" => vec!["ci"],
             "akosha export PATH" => vec![out.as_str()],
             "akosha completions" => vec!["bash"],
             "akosha quarantine retry" | "akosha quarantine release" => vec!["--all"],

@@ -36,6 +36,7 @@ mod status;
 mod store;
 mod support;
 mod sync;
+mod token;
 #[cfg(feature = "otel")]
 mod traces;
 mod usage;
