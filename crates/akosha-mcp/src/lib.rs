@@ -5,6 +5,7 @@
 //! `initialize` never waits for a disk. Every era of the protocol from 2024-11-05 to the
 //! stateless 2026-07-28 is spoken.
 
+pub mod api;
 mod background;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -23,6 +24,7 @@ mod server;
 mod session_end;
 mod stdio;
 mod tools;
+mod watch;
 
 pub use background::{BackgroundDrain, watch_queue};
 pub use context::{SessionContext, session_context};
@@ -33,4 +35,5 @@ pub use project::project_of;
 pub use server::AkoshaServer;
 pub use session_end::{Ending, QueuedSync, SessionEnd, end_session};
 pub use stdio::{StdioError, serve_stdio, serve_stream};
-pub use tools::not_reached;
+pub use tools::{list as tools, not_reached, scope_of};
+pub use watch::{Done, Outcome, Watch};

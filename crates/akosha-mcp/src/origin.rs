@@ -48,6 +48,21 @@ impl Origin {
         }
     }
 
+    /// Checks that the caller may do what concerns this node as a whole, such as a sync of it.
+    ///
+    /// # Errors
+    /// Fails where a client is bound to another system than `node`.
+    pub fn check_node(&self, node: &SystemId) -> Result<(), Failure> {
+        match self {
+            Self::Http { bound: Some(bound) } if bound != node => Err(Failure::new(
+                ErrorKind::Auth,
+                format!("the token is bound to system `{bound}`, and this concerns `{node}`"),
+            )
+            .with_hint("use a token that is bound to no system")),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks that the caller may change memories of `system`, and returns whose are meant: the
     /// system named, else the one that the token is bound to.
     ///
@@ -100,6 +115,9 @@ mod tests {
         assert_eq!(bound.owner(Some("laptop"), &node), Ok(id("laptop")));
         let refused = bound.owner(Some("other"), &node).unwrap_err();
         assert_eq!(refused.kind, ErrorKind::Auth);
+        assert!(bound.check_node(&node).is_err());
+        assert_eq!(bound.check_node(&id("laptop")), Ok(()));
+        assert_eq!(open.check_node(&node), Ok(()));
         assert!(bound.target(Some(id("other"))).is_err());
         assert_eq!(bound.target(None), Ok(Some(id("laptop"))));
     }

@@ -58,7 +58,7 @@ pub fn end_session(
 ) -> SessionEnd {
     SessionEnd {
         summary: store_summary(syncer, ending),
-        sync: queue_sync(syncer, background),
+        sync: queue_sync(syncer, &ending.owner, background),
     }
 }
 
@@ -98,12 +98,15 @@ fn summary_id(session_id: &str, summary: &str) -> String {
     format!("session-{}", hash.get(..24).unwrap_or(&hash))
 }
 
-fn queue_sync(syncer: &Syncer, background: &dyn BackgroundDrain) -> QueuedSync {
+fn queue_sync(syncer: &Syncer, owner: &SystemId, background: &dyn BackgroundDrain) -> QueuedSync {
     let config = &syncer.config().config;
     let not_queued = |reason: String| QueuedSync {
         job_id: None,
         reason: Some(reason),
     };
+    if owner != syncer.store().system_id() {
+        return not_queued(format!("system `{owner}` syncs from its own machine"));
+    }
     if !config.upload_on_session_end {
         return not_queued("`upload_on_session_end` is off".into());
     }

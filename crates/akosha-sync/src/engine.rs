@@ -2,6 +2,7 @@
 
 mod adopt;
 mod examine;
+mod uploads;
 mod vault;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::adopt::Adoption;
 pub use self::examine::Examination;
+pub use self::uploads::{UploadPage, UploadSummary};
 use crate::breaker::Breakers;
 use crate::disk::on_disk;
 use crate::hybrid::HybridSync;

@@ -39,7 +39,7 @@ pub mod verify;
 
 pub use cloud::CloudSync;
 pub use content_hash::ContentHash;
-pub use engine::{Adoption, Examination, Syncer};
+pub use engine::{Adoption, Examination, Syncer, UploadPage, UploadSummary};
 pub use error::SyncError;
 pub use http::HttpSync;
 pub use hybrid::{HybridOutcome, HybridSync};

@@ -20,7 +20,7 @@ const DEFAULT_LIMIT: usize = 50;
 
 /// A memory as `get` shows it. Of a memory that could not be read only the ids are there.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub(crate) struct MemoryAnswer {
+pub struct MemoryAnswer {
     /// The id within its system.
     pub(crate) memory_id: Option<String>,
     /// The machine or node whose memory it is.
@@ -111,11 +111,20 @@ pub(crate) struct GetArguments {
 
 /// The memory, or why there is none.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct GetAnswer {
+pub struct GetAnswer {
     #[serde(flatten)]
     memory: MemoryAnswer,
     #[serde(flatten)]
     problem: Problem,
+}
+
+impl From<MemoryAnswer> for GetAnswer {
+    fn from(memory: MemoryAnswer) -> Self {
+        Self {
+            memory,
+            problem: Problem::default(),
+        }
+    }
 }
 
 impl Answer for GetAnswer {
@@ -170,10 +179,7 @@ shows only part of a text, or to check what is stored under an id before changin
         let memory_id = MemoryId::try_from(arguments.memory_id)?;
         let system_id = arguments.system_id.map(SystemId::try_from).transpose()?;
         let memory = get(server, memory_id, system_id).await?;
-        Ok(GetAnswer {
-            memory,
-            problem: Problem::default(),
-        })
+        Ok(memory.into())
     }
 }
 
@@ -233,7 +239,7 @@ struct ListFilters {
 
 /// A page of memories.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct ListAnswer {
+pub struct ListAnswer {
     /// The memories, newest first.
     memories: Vec<MemoryAnswer>,
     /// Give it as `cursor` to get the next page; null at the end.
@@ -292,26 +298,67 @@ a project or what was stored lately; to find something by what it says use searc
         arguments: ListArguments,
         _context: &RequestContext<RoleServer>,
     ) -> Result<ListAnswer, Failure> {
-        let filters = arguments.filters.unwrap_or_default();
-        let request = PageRequest {
-            limit: arguments.limit.unwrap_or(DEFAULT_LIMIT),
-            cursor: arguments.cursor,
-            filter: FilterInput {
-                system_id: filters.system_id,
-                project: filters.project,
-                kind: filters.kind,
-                tags: filters.tags,
-                since: filters.since,
-                until: filters.until,
-            }
-            .check("filters.")?,
-        };
-        let (store, _) = server.store().get().await?;
-        let page = blocking(move || store.list(&request)).await?;
-        Ok(ListAnswer {
-            memories: page.memories.into_iter().map(MemoryAnswer::from).collect(),
-            next_cursor: page.next_cursor,
-            problem: Problem::default(),
-        })
+        list(server, arguments).await
     }
+}
+
+/// Lists a page as the tool does.
+///
+/// # Errors
+/// Names the argument that breaks a rule, or says why the store cannot be read.
+pub(crate) async fn list(
+    server: &AkoshaServer,
+    arguments: ListArguments,
+) -> Result<ListAnswer, Failure> {
+    let filters = arguments.filters.unwrap_or_default();
+    let request = PageRequest {
+        limit: arguments.limit.unwrap_or(DEFAULT_LIMIT),
+        cursor: arguments.cursor,
+        filter: FilterInput {
+            system_id: filters.system_id,
+            project: filters.project,
+            kind: filters.kind,
+            tags: filters.tags,
+            since: filters.since,
+            until: filters.until,
+        }
+        .check("filters.")?,
+    };
+    let (store, _) = server.store().get().await?;
+    let page = blocking(move || store.list(&request)).await?;
+    Ok(ListAnswer {
+        memories: page.memories.into_iter().map(MemoryAnswer::from).collect(),
+        next_cursor: page.next_cursor,
+        problem: Problem::default(),
+    })
+}
+
+/// Every revision of a memory.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HistoryAnswer {
+    /// The revisions that still have content, oldest first.
+    revisions: Vec<MemoryAnswer>,
+    /// Whether the memory is found no more.
+    forgotten: bool,
+}
+
+/// Reads every revision of a memory that still has content.
+///
+/// # Errors
+/// Fails where the memory was never stored.
+pub(crate) async fn history(
+    server: &AkoshaServer,
+    system_id: SystemId,
+    memory_id: MemoryId,
+) -> Result<HistoryAnswer, Failure> {
+    let (store, _) = server.store().get().await?;
+    blocking(move || {
+        let revisions = store.history(&memory_id, Some(&system_id))?;
+        let present = store.get(&memory_id, Some(&system_id))?;
+        Ok::<_, StoreError>(HistoryAnswer {
+            revisions: revisions.into_iter().map(MemoryAnswer::from).collect(),
+            forgotten: present.is_none(),
+        })
+    })
+    .await
 }

@@ -2,24 +2,25 @@
 //!
 //! A tool is one type that implements [`ToolSpec`] and one line in [`entries`].
 
-mod arguments;
+pub(crate) mod arguments;
 mod batch;
 mod claim;
 mod filter;
 mod forget;
 mod incoming;
-mod memory;
-mod search;
+pub(crate) mod memory;
+pub(crate) mod search;
 mod session;
 mod status;
 mod store;
-mod sync;
+pub(crate) mod sync;
 mod text;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::LazyLock;
 
+use akosha_core::Scope;
 use rmcp::RoleServer;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
 use rmcp::service::RequestContext;
@@ -147,16 +148,25 @@ type CallFn = for<'a> fn(&'a AkoshaServer, JsonObject, RequestContext<RoleServer
 pub(crate) struct Entry {
     /// How it is listed.
     pub(crate) tool: Tool,
+    /// What the client has to be allowed.
+    pub(crate) scope: Scope,
     call: CallFn,
 }
 
 impl Entry {
     fn of<T: ToolSpec + 'static>() -> Self {
+        let annotations = T::annotations();
+        let only_reads = annotations.read_only_hint == Some(true);
         Self {
+            scope: if only_reads {
+                Scope::Read
+            } else {
+                Scope::Write
+            },
             tool: Tool::new(T::NAME, T::DESCRIPTION, schema::input::<T::Arguments>())
                 .with_title(T::TITLE)
                 .with_raw_output_schema(schema::output::<T::Answer>())
-                .with_annotations(T::annotations()),
+                .with_annotations(annotations),
             call: |server, arguments, context| {
                 Box::pin(async move { call::<T>(server, arguments, &context).await })
             },
@@ -219,8 +229,13 @@ fn entries() -> Vec<Entry> {
     ]
 }
 
+/// Returns what a client has to be allowed in order to call the tool of this name.
+pub fn scope_of(name: &str) -> Option<Scope> {
+    find(name).map(|entry| entry.scope)
+}
+
 /// Returns every tool as it is listed.
-pub(crate) fn list() -> Vec<Tool> {
+pub fn list() -> Vec<Tool> {
     ENTRIES.iter().map(|entry| entry.tool.clone()).collect()
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct SearchMemories;
 /// The arguments of `search_memories`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct SearchArguments {
+pub struct SearchArguments {
     /// What to look for: any text. Names and exact words work best; blank text finds nothing
     /// unless an embedding comes with it.
     query: String,
@@ -102,7 +102,7 @@ fn mode_name(mode: SearchMode) -> &'static str {
 
 /// What was found.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct SearchAnswer {
+pub struct SearchAnswer {
     /// The best matches, best first.
     results: Vec<Found>,
     /// Whether a part of the search did not happen; `missing` says which.

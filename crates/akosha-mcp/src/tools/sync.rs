@@ -1,12 +1,13 @@
 //! `sync_to_akosha`.
 
 use akosha_store::Trigger;
-use akosha_sync::{MethodChoice, SyncReport, SyncRequest, Syncer};
+use akosha_sync::{MethodChoice, Progress, SyncReport, SyncRequest};
 use rmcp::RoleServer;
 use rmcp::model::ToolAnnotations;
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Given, Problem, ToolSpec};
 use crate::handle::blocking;
@@ -20,7 +21,7 @@ pub(crate) struct SyncToAkosha;
 /// The arguments of `sync_to_akosha`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct SyncArguments {
+pub struct SyncArguments {
     /// `cloud` or `http` alone, or `auto`: cloud, then HTTP.
     #[schemars(extend("default" = "auto"))]
     method: Option<Choice>,
@@ -58,7 +59,7 @@ impl From<Choice> for MethodChoice {
 
 /// What the sync did.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct SyncAnswer {
+pub struct SyncAnswer {
     /// The method that brought it: `cloud`, `http`, or `none`.
     method: String,
     /// Whether everything that was unsynced is stored and verified at the target.
@@ -236,36 +237,44 @@ nothing: the next one sends the rest.";
         arguments: SyncArguments,
         context: &RequestContext<RoleServer>,
     ) -> Result<SyncAnswer, Failure> {
-        let request = SyncRequest {
-            method: arguments.method.unwrap_or(Choice::Auto).into(),
-            enable_fallback: arguments.enable_fallback.unwrap_or(true),
-            upload_reflections: arguments.upload_reflections.unwrap_or(true),
-            upload_knowledge_graph: arguments.upload_knowledge_graph.unwrap_or(true),
-        };
-        let (_, syncer) = server.store().get().await?;
-        if arguments.wait.unwrap_or(true) {
-            return Ok(run(&syncer, &request, context).await);
-        }
-        let background = server.background().clone();
-        let job_id =
-            blocking(move || enqueue(&syncer, Trigger::Manual, &request, &*background)).await?;
-        Ok(SyncAnswer {
-            queued: true,
-            job_id: Some(job_id.into()),
-            ..SyncAnswer::nothing()
-        })
+        let relay = Relay::of(context);
+        let answer = sync(server, arguments, &relay, &context.ct).await;
+        relay.finish().await;
+        answer
     }
 }
 
-async fn run(
-    syncer: &Syncer,
-    request: &SyncRequest,
-    context: &RequestContext<RoleServer>,
-) -> SyncAnswer {
-    let relay = Relay::of(context);
-    let report = syncer
-        .sync(request, Trigger::Manual, &relay, &context.ct)
-        .await;
-    relay.finish().await;
-    report.into()
+/// Pushes, or queues a push, as the tool does.
+///
+/// # Errors
+/// Fails where the caller may not sync this node, or the push cannot be queued. Why a push failed is
+/// in the answer.
+pub(crate) async fn sync(
+    server: &AkoshaServer,
+    arguments: SyncArguments,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<SyncAnswer, Failure> {
+    let request = SyncRequest {
+        method: arguments.method.unwrap_or(Choice::Auto).into(),
+        enable_fallback: arguments.enable_fallback.unwrap_or(true),
+        upload_reflections: arguments.upload_reflections.unwrap_or(true),
+        upload_knowledge_graph: arguments.upload_knowledge_graph.unwrap_or(true),
+    };
+    let (store, syncer) = server.store().get().await?;
+    server.origin().check_node(store.system_id())?;
+    if arguments.wait.unwrap_or(true) {
+        let report = syncer
+            .sync(&request, Trigger::Manual, progress, cancel)
+            .await;
+        return Ok(report.into());
+    }
+    let background = server.background().clone();
+    let job_id =
+        blocking(move || enqueue(&syncer, Trigger::Manual, &request, &*background)).await?;
+    Ok(SyncAnswer {
+        queued: true,
+        job_id: Some(job_id.into()),
+        ..SyncAnswer::nothing()
+    })
 }

@@ -1,6 +1,7 @@
 //! `akosha serve`: serves MCP over streamable HTTP.
 
 use akosha_core::ErrorKind;
+use akosha_sync::breaker::Breakers;
 use tokio::runtime::Builder;
 
 use crate::context::Context;
@@ -10,7 +11,8 @@ use crate::serve::{self, ServeError, ServeOptions};
 /// Options of `akosha serve`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Loopback address to listen on; port 0 takes a free one and says which
+    /// Address to listen on; port 0 takes a free one and says which. One that other machines can
+    /// reach needs a token: `akosha token create`
     #[arg(long, default_value = "127.0.0.1:8682", value_name = "HOST:PORT")]
     listen: String,
 }
@@ -27,10 +29,13 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
                 "the system is out of threads or memory: close programs, then repeat",
             )
         })?;
-    let store = super::handle(context)?;
+    let breakers = Breakers::default();
+    let store = super::handle_with(context, Some(&breakers))?;
     let options = ServeOptions {
         listen: args.listen,
+        home: context.home()?.root().to_owned(),
         config: context.config().clone(),
+        breakers,
     };
     let served = runtime.block_on(serve::run(options, store));
     runtime.shutdown_background();

@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
 
 /// What `status` answers: what `akosha_sync_status` says, and what the store holds.
 #[derive(Debug, Serialize)]
-struct StatusAnswer {
+pub(crate) struct StatusAnswer {
     #[serde(flatten)]
     sync: SyncStatus,
     home: String,
@@ -101,7 +101,8 @@ impl From<Quarantined> for SetAside {
 }
 
 impl StatusAnswer {
-    fn new(
+    /// Reads what the store holds beside `sync`.
+    pub(crate) fn new(
         sync: SyncStatus,
         store: &Store,
         config_file: Option<PathBuf>,

@@ -22,6 +22,7 @@ use tower::ServiceExt;
 
 use super::body::{Held, Patient, Stalled};
 use super::connection::{Connection, Entry, Limits, Noted, Registry};
+use super::guard::Peer;
 use super::problem;
 use super::tls::Tls;
 
@@ -127,7 +128,7 @@ async fn talk(
     let Service { app, limits, .. } = service;
     let answering = service_fn({
         let connection = Arc::clone(&connection);
-        move |request| answer(app.clone(), request, Arc::clone(&connection), limits)
+        move |request| answer(app.clone(), request, peer, Arc::clone(&connection), limits)
     });
     let mut builder = http1::Builder::new();
     // Deadlines are kept here, where a head and the pause before it are told apart.
@@ -174,12 +175,15 @@ async fn talk(
 async fn answer(
     app: Router,
     request: Request<Incoming>,
+    peer: SocketAddr,
     connection: Arc<Connection>,
     limits: Limits,
 ) -> Result<Response<Body>, Infallible> {
     let busy = connection.busy();
     let stalled = Stalled::default();
-    let request = request.map(|body| Body::new(Patient::new(body, limits.stall, stalled.clone())));
+    let mut request =
+        request.map(|body| Body::new(Patient::new(body, limits.stall, stalled.clone())));
+    request.extensions_mut().insert(Peer(peer));
     let response = app.oneshot(request).await?;
     let response = if stalled.happened() {
         let seconds = limits.stall.as_secs_f64();

@@ -6,7 +6,7 @@ use axum::Router;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 
-use super::router::sessionless;
+use super::mcp::sessionless;
 
 /// Returns the routes: the server as it is shipped at `/sessionless/mcp`, and at `/mcp` with
 /// sessions for the versions of the protocol that know them.

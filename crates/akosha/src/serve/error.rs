@@ -19,9 +19,7 @@ pub(crate) enum ServeError {
         source: std::io::Error,
     },
     /// The address can be reached from other machines.
-    #[error(
-        "`--listen` is `{0}`, which other machines can reach, and there are no tokens to ask for"
-    )]
+    #[error("`--listen` is {0}, which other machines can reach, and there is no token to ask for")]
     NotLoopback(String),
     /// The address is taken, or may not be used.
     #[error("cannot listen on `{address}`: {source}")]
@@ -31,6 +29,9 @@ pub(crate) enum ServeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The tokens, without which the server may not start, cannot be read.
+    #[error("the tokens cannot be read: {0}")]
+    Tokens(akosha_mcp::Failure),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -49,6 +50,7 @@ impl ServeError {
             Self::Address(_) | Self::Host { .. } | Self::NotLoopback(_) | Self::Tls(_) => {
                 ErrorKind::Config
             }
+            Self::Tokens(failure) => failure.kind,
             Self::Bind { .. } => ErrorKind::Unavailable,
             Self::Io(_) => ErrorKind::Storage,
             Self::Forced => ErrorKind::Cancelled,
@@ -62,8 +64,8 @@ impl ServeError {
                 "use `--listen 127.0.0.1:8682`, or port 0 for a free one".into()
             }
             Self::NotLoopback(_) => {
-                "use `--listen 127.0.0.1:8682`; tokens, and with them other addresses, come with a \
-                 later version"
+                "make one: `akosha token create --name NAME --scope write`; or use `--listen \
+                 127.0.0.1:8682`"
                     .into()
             }
             Self::Bind { .. } => {
@@ -74,6 +76,7 @@ impl ServeError {
                  in `tls_cert`, its private key in `tls_key`"
                     .into()
             }
+            Self::Tokens(failure) => return failure.hint.clone(),
             Self::Io(_) => return None,
             Self::Forced => {
                 "what was acknowledged is stored; queued syncs run at the next start".into()

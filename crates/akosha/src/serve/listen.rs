@@ -6,28 +6,49 @@ use tokio::net::TcpListener;
 
 use super::ServeError;
 
-/// Binds `HOST:PORT`, of which every address must be of loopback.
-///
-/// # Errors
-/// Fails where it is no address, can be reached from other machines, or is taken.
-pub(super) async fn bind(listen: &str) -> Result<TcpListener, ServeError> {
-    let addresses = resolve(listen).await?;
-    if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
-        let shown = if open.to_string() == listen {
-            listen.to_owned()
-        } else {
-            format!("{listen}` ({})`", open.ip())
-        };
-        return Err(ServeError::NotLoopback(
-            shown.trim_end_matches('`').to_owned(),
-        ));
-    }
-    TcpListener::bind(addresses.as_slice())
-        .await
-        .map_err(|source| ServeError::Bind {
-            address: listen.to_owned(),
-            source,
+/// The addresses that `HOST:PORT` stands for.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    listen: String,
+    found: Vec<SocketAddr>,
+}
+
+impl Addresses {
+    /// Finds them.
+    ///
+    /// # Errors
+    /// Fails where it is no address.
+    pub(super) async fn find(listen: &str) -> Result<Self, ServeError> {
+        Ok(Self {
+            listen: listen.to_owned(),
+            found: resolve(listen).await?,
         })
+    }
+
+    /// Returns how to show one that other machines can reach, where there is one.
+    pub(super) fn public(&self) -> Option<String> {
+        let public = |address: &&SocketAddr| !address.ip().is_loopback();
+        let address = self.found.iter().find(public)?;
+        let listen = &self.listen;
+        Some(if address.to_string() == *listen {
+            format!("`{listen}`")
+        } else {
+            format!("`{listen}` ({})", address.ip())
+        })
+    }
+
+    /// Binds them.
+    ///
+    /// # Errors
+    /// Fails where they are taken.
+    pub(super) async fn bind(&self) -> Result<TcpListener, ServeError> {
+        TcpListener::bind(self.found.as_slice())
+            .await
+            .map_err(|source| ServeError::Bind {
+                address: self.listen.clone(),
+                source,
+            })
+    }
 }
 
 async fn resolve(listen: &str) -> Result<Vec<SocketAddr>, ServeError> {

@@ -5,22 +5,33 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 /// Longest plain error that is taken over into the details, in bytes.
 const MAX_DETAIL: usize = 4096;
 
 /// Returns a response that says what is wrong.
 pub(super) fn answer(status: StatusCode, detail: &str) -> Response {
+    answer_with(status, detail, Map::new())
+}
+
+/// Returns a response that says what is wrong, and `more` of it.
+pub(super) fn answer_with(
+    status: StatusCode,
+    detail: &str,
+    mut more: Map<String, Value>,
+) -> Response {
     let title = status.canonical_reason().unwrap_or("Error");
-    let body = json!({
-        "type": "about:blank",
-        "title": title,
-        "status": status.as_u16(),
-        "detail": detail,
-    });
+    let known = [
+        ("type", json!("about:blank")),
+        ("title", json!(title)),
+        ("status", json!(status.as_u16())),
+        ("detail", json!(detail)),
+    ];
+    more.extend(known.map(|(name, value)| (name.to_owned(), value)));
     let kind = HeaderValue::from_static("application/problem+json");
-    (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
+    let body = Value::Object(more).to_string();
+    (status, [(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
 /// Answers a path that does not exist.

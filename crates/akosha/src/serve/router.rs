@@ -1,78 +1,56 @@
-//! The routes of the server.
+//! The routes of the server, and what every request passes on its way.
 
-use akosha_mcp::{AkoshaServer, StoreHandle};
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use rmcp::ServerHandler;
-use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
-use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
 use super::dashboard;
+use super::guard::{self, Guard};
+use super::mcp;
 use super::metrics::{self, Metrics};
+use super::node::Node;
 use super::probe::{self, Readiness};
-use super::problem;
-use super::stop::{self, Gate, Stop};
+use super::stop::{self, Gate};
+use super::{problem, rest};
 
-/// Largest body in bytes: 64 MiB.
-pub(super) const MAX_BODY: usize = 64 << 20;
-
-/// Returns the application that listens on `port`. `sessions` ends the requests still at work.
-///
-/// MCP is served without sessions in every era: any replica can answer any request and a restart
-/// costs no client anything. A client cancels a call by closing its connection.
+/// Returns the application. `sessions` ends the requests of MCP that are still at work.
 pub(super) fn build(
-    server: AkoshaServer,
-    store: StoreHandle,
-    port: u16,
-    stop: &Stop,
+    node: &Node,
+    readiness: Readiness,
+    guard: &Guard,
     gate: &Gate,
-    sessions: &CancellationToken,
+    sessions: CancellationToken,
 ) -> Router {
-    let hosts = ["localhost", "127.0.0.1", "[::1]"];
-    let origins = hosts.map(|host| format!("http://{host}:{port}"));
-    // A page of another origin must not reach the server through the user's browser, neither by
-    // its own name nor by a name that it lets point here.
-    let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(false)
-        .with_json_response(true)
-        .with_max_request_body_bytes(MAX_BODY)
-        .with_allowed_origins(origins)
-        .enforce_origin_validation()
-        .with_cancellation_token(sessions.clone());
     #[cfg(feature = "conformance")]
-    let mcp = super::conformance::routes(server, config);
+    let mcp = super::conformance::routes(node.open_server(), mcp::config(sessions));
     #[cfg(not(feature = "conformance"))]
-    let mcp = Router::new().nest_service("/mcp", sessionless(server, config));
-    let readiness = Readiness {
-        store,
-        stopping: stop.asked.clone(),
-    };
+    let mcp = mcp::routes(node, sessions);
     let metrics = Router::new()
         .route("/metrics", get(metrics::answer))
         .with_state(Metrics::new(readiness.clone()));
+    // Everybody may ask these, and while the server stops, too.
     let probes = Router::new()
         .route("/health", get(probe::health))
         .route("/ready", get(probe::ready))
-        .with_state(readiness);
-    Router::new()
+        .with_state(readiness)
+        .method_not_allowed_fallback(problem::no_such_method);
+    let page = Router::new()
         .route("/", get(dashboard::answer))
-        .merge(mcp)
-        .layer(from_fn_with_state(gate.clone(), stop::let_in))
-        .merge(probes)
-        .merge(metrics)
-        .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(axum::middleware::from_fn(problem::shape))
-        .layer(axum::middleware::from_fn(metrics::observe))
-}
-
-/// Returns the service that answers each request by itself.
-pub(super) fn sessionless<S: ServerHandler + Clone>(
-    server: S,
-    config: StreamableHttpServerConfig,
-) -> StreamableHttpService<S, NeverSessionManager> {
-    let sessions = NeverSessionManager::default();
-    StreamableHttpService::new(move || Ok(server.clone()), sessions.into(), config)
+        .layer(from_fn_with_state(guard.clone(), guard::page));
+    Router::new()
+        .merge(mcp)
+        .merge(rest::router(node))
+        .fallback(problem::no_such_path)
+        .layer(from_fn_with_state(gate.clone(), stop::let_in))
+        // Who watches the server wants to see it stop.
+        .merge(metrics)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(from_fn_with_state(guard.clone(), guard::check))
+        .merge(probes)
+        .layer(from_fn(problem::shape))
+        // A page stays one, whatever its status.
+        .merge(page)
+        .layer(from_fn(metrics::observe))
 }

@@ -1,6 +1,9 @@
 //! The server as its clients see it, on a free port of loopback.
 
+mod auth;
+mod lifecycle;
 mod limits;
+mod rest;
 mod support;
 mod tls;
 
@@ -17,7 +20,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use self::support::{Server, call, config, get, post_mcp, send, spawn};
-use super::{ServeError, listen, router};
+use super::listen::Addresses;
+use super::{ServeError, mcp};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probes_answer_and_what_is_not_there_is_a_problem() {
@@ -73,7 +77,7 @@ async fn pages_of_other_origins_and_other_host_names_are_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_over_the_limit_is_refused() {
     let server = Server::start().await;
-    let size = router::MAX_BODY + 1;
+    let size = mcp::MAX_BODY + 1;
     let head = format!(
         "POST /mcp HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\nContent-Length: {size}\r\n\r\n",
@@ -201,16 +205,7 @@ async fn the_server_is_ready_once_its_store_is_open() {
 }
 
 #[tokio::test]
-async fn only_loopback_is_listened_on() {
-    for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
-        let error = listen::bind(listen).await.unwrap_err();
-        assert!(
-            matches!(error, ServeError::NotLoopback(_)),
-            "{listen}: {error}"
-        );
-        assert_eq!(error.kind().exit_code(), 2);
-        assert!(error.hint().unwrap().contains("tokens"));
-    }
+async fn what_is_no_address_is_refused() {
     for listen in [
         "",
         "8682",
@@ -219,12 +214,23 @@ async fn only_loopback_is_listened_on() {
         "127.0.0.1:99999",
         ":80",
     ] {
-        let error = listen::bind(listen).await.unwrap_err();
+        let error = Addresses::find(listen).await.unwrap_err();
         assert!(matches!(error, ServeError::Address(_)), "{listen}: {error}");
         assert_eq!(error.kind().exit_code(), 2);
     }
-    let bound = listen::bind("localhost:0").await.unwrap();
-    let taken = bound.local_addr().unwrap().to_string();
-    let error = listen::bind(&taken).await.unwrap_err();
+    for (listen, public) in [
+        ("127.0.0.1:0", false),
+        ("[::1]:0", false),
+        ("0.0.0.0:0", true),
+        ("[::]:0", true),
+        ("192.0.2.1:80", true),
+    ] {
+        let addresses = Addresses::find(listen).await.unwrap();
+        assert_eq!(addresses.public().is_some(), public, "{listen}");
+    }
+    let bound = Addresses::find("localhost:0").await.unwrap().bind().await;
+    let taken = bound.as_ref().unwrap().local_addr().unwrap().to_string();
+    let error = Addresses::find(&taken).await.unwrap().bind().await;
+    let error = error.unwrap_err();
     assert!(matches!(error, ServeError::Bind { .. }), "{error}");
 }

@@ -1,6 +1,7 @@
 //! A server in this process, and plain clients of it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use akosha_core::config::{Config, LoadedConfig};
 use akosha_mcp::StoreHandle;
 use akosha_store::{Home, Store, StoreOptions};
 use akosha_sync::Syncer;
+use akosha_sync::breaker::Breakers;
 use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation};
 use rmcp::service::RunningService;
 use rmcp::transport::StreamableHttpClientTransport;
@@ -18,8 +20,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use crate::serve::listen::Addresses;
 use crate::serve::stop::Stop;
-use crate::serve::{Limits, ServeError, Setup, Supervisor, Tls, listen, serve};
+use crate::serve::{Limits, ServeError, ServeOptions, Setup, Supervisor, Tls, serve};
 
 pub(super) struct Server {
     pub(super) address: SocketAddr,
@@ -51,7 +54,8 @@ impl Server {
         let options = StoreOptions::new(config.system_id.clone());
         let store = Store::open(&Home::new(home.path().join("home")), options).unwrap();
         let syncer = Syncer::new(store.clone(), Arc::new(LoadedConfig::new(config)));
-        let (address, stop, task) = spawn_as(StoreHandle::opened(syncer), start).await;
+        let folder = home.path().join("home");
+        let (address, stop, task) = spawn_as(StoreHandle::opened(syncer), start, folder).await;
         Self {
             address,
             stop,
@@ -91,25 +95,39 @@ pub(super) struct Start {
     pub(super) limits: Limits,
     pub(super) tls: Option<Tls>,
     pub(super) tasks: Supervisor,
+    /// The settings that the server itself reads.
+    pub(super) config: Option<Config>,
 }
 
 type Spawned = (SocketAddr, Stop, JoinHandle<Result<(), ServeError>>);
 
 pub(super) async fn spawn(store: StoreHandle) -> Spawned {
-    spawn_as(store, Start::default()).await
+    let home = std::env::temp_dir().join("akosha-no-home");
+    spawn_as(store, Start::default(), home).await
 }
 
-async fn spawn_as(store: StoreHandle, start: Start) -> Spawned {
-    let listener = listen::bind("127.0.0.1:0").await.unwrap();
+async fn spawn_as(store: StoreHandle, start: Start, home: PathBuf) -> Spawned {
+    let listen = "127.0.0.1:0".to_owned();
+    let addresses = Addresses::find(&listen).await.unwrap();
+    let listener = addresses.bind().await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = Stop::new();
     let task = tokio::spawn(serve(Setup {
         listener,
         store,
         stop: stop.clone(),
+        options: ServeOptions {
+            listen,
+            home,
+            config: start
+                .config
+                .unwrap_or_else(|| Config::default_with("server".parse().unwrap())),
+            breakers: Breakers::default(),
+        },
         limits: start.limits,
         tls: start.tls,
         tasks: start.tasks,
+        warnings: Vec::new(),
     }));
     (address, stop, task)
 }
