@@ -48,6 +48,8 @@ pub(super) static ROUTES: &[Route] = &[
     systems::SYSTEMS,
     activity::ACTIVITY,
     quarantine::LIST,
+    quarantine::RETRY,
+    quarantine::RELEASE,
     ingest::INGEST,
     breakers::BREAKERS,
     sync::UPLOAD,

@@ -183,6 +183,56 @@ async fn a_node_syncs_by_rest() {
     server.stopped().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_set_aside_is_tried_again_or_dismissed() {
+    let server = Server::start().await;
+    for id in [
+        "20260101_000000_laptop_000001",
+        "20260101_000000_laptop_000002",
+    ] {
+        let reason = "checksum";
+        server.store.quarantine(id, "laptop", None, reason).unwrap();
+    }
+    let listed = ok(&server, "/api/v1/quarantine").await;
+    assert_eq!(listed["quarantine"].as_array().unwrap().len(), 2);
+    let one = r#"{"system_id": "laptop", "upload_id": "20260101_000000_laptop_000001"}"#;
+    let released = post(
+        &server,
+        "/api/v1/quarantine/release",
+        "application/json",
+        one,
+    )
+    .await;
+    assert_eq!(released.status, 200, "{}", released.body);
+    assert_eq!(released.json()["released"][0]["system_id"], "laptop");
+    let listed = ok(&server, "/api/v1/quarantine").await;
+    assert_eq!(listed["quarantine"].as_array().unwrap().len(), 1);
+    for wrong in [
+        "",
+        "{\"all\": true, \"upload_id\": \"x\"}",
+        "{\"system_id\": \"laptop\"}",
+    ] {
+        let refused = post(
+            &server,
+            "/api/v1/quarantine/retry",
+            "application/json",
+            wrong,
+        )
+        .await;
+        assert_eq!(refused.status, 400, "{wrong}");
+    }
+    let unknown = "{\"upload_id\": \"none\"}";
+    let refused = post(
+        &server,
+        "/api/v1/quarantine/retry",
+        "application/json",
+        unknown,
+    )
+    .await;
+    assert_eq!(refused.status, 404, "{}", refused.body);
+    server.stopped().await.unwrap();
+}
+
 /// Checks the keys and types of an answer against a schema, as far as our schemas go.
 fn fits(schema: &Value, value: &Value, at: &str) {
     if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
@@ -268,6 +318,9 @@ async fn the_document_describes_what_is_answered() {
             Verb::Get => get(server.address, &path).await,
             Verb::Post if path == "/sync/download" => {
                 post(&server, &path, "application/json", "{\"confirm\": true}").await
+            }
+            Verb::Post if path.contains("/quarantine/") => {
+                post(&server, &path, "application/json", "{\"all\": true}").await
             }
             Verb::Post => post(&server, &path, "application/json", "").await,
         };
