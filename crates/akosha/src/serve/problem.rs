@@ -51,10 +51,15 @@ pub(super) async fn no_such_method(request: Request) -> Response {
 
 /// Gives every error that is plain text the form of problem details; errors of JSON-RPC stay.
 pub(super) async fn shape(request: Request, next: Next) -> Response {
+    let came_as_json = is_json(request.headers());
     let response = next.run(request).await;
-    let status = response.status();
+    let mut status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
         return response;
+    }
+    // What reads messages of MCP says so of a body that it cannot read, whatever its type.
+    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE && came_as_json {
+        status = StatusCode::BAD_REQUEST;
     }
     let (parts, body) = response.into_parts();
     let detail = detail(body).await;

@@ -4,6 +4,7 @@ mod auth;
 mod lifecycle;
 mod limits;
 mod rest;
+mod protocol;
 mod support;
 mod tls;
 
