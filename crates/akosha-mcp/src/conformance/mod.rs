@@ -1,6 +1,6 @@
 //! What the protocol's conformance suite calls: tools, resources and prompts made for it.
 //!
-//! Only the feature `conformance` compiles it, into a server that nobody is given. [`Fixtures`]
+//! Only the feature `conformance` compiles it, into a server that nobody is given. [`Conforming`]
 //! wraps [`AkoshaServer`], whose own tools, resources and prompts stay listed beside and are
 //! judged with them.
 #![expect(
@@ -34,26 +34,39 @@ use crate::AkoshaServer;
 use change::Changes;
 use input::Seal;
 
-/// Akosha's server with what the suite needs beside it. Clones share their state.
+/// What the fixtures of a process share, whichever server they stand beside.
 #[derive(Clone)]
 pub struct Fixtures {
-    server: AkoshaServer,
     changes: Changes,
     seal: Arc<Seal>,
 }
 
 impl Fixtures {
-    /// Creates the fixtures around `server`.
+    /// Creates the fixtures of a process.
     ///
     /// # Errors
     /// Fails where the system has no random numbers.
-    pub fn new(server: AkoshaServer) -> Result<Self, std::io::Error> {
+    pub fn new() -> Result<Self, std::io::Error> {
         Ok(Self {
-            server,
             changes: Changes::new(),
             seal: Arc::new(Seal::new()?),
         })
     }
+
+    /// Returns `server` with the fixtures beside its own tools.
+    pub fn beside(&self, server: AkoshaServer) -> Conforming {
+        Conforming {
+            server,
+            fixtures: self.clone(),
+        }
+    }
+}
+
+/// Akosha's server with what the suite needs.
+#[derive(Clone)]
+pub struct Conforming {
+    server: AkoshaServer,
+    fixtures: Fixtures,
 }
 
 /// Reads a value of the protocol from the shape that it has on the wire.
@@ -89,7 +102,7 @@ fn legacy_only(
     Ok(())
 }
 
-impl ServerHandler for Fixtures {
+impl ServerHandler for Conforming {
     fn get_info(&self) -> ServerConfig {
         let mut info = self.server.get_info();
         let capabilities = json!({
@@ -126,7 +139,7 @@ impl ServerHandler for Fixtures {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         if tools::list().iter().any(|tool| tool.name == request.name) {
-            tools::call(self, &request, &context).await
+            tools::call(&self.fixtures, &request, &context).await
         } else {
             self.server.call_tool(request, context).await
         }
@@ -233,7 +246,7 @@ impl ServerHandler for Fixtures {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        self.changes.tell(&context).await;
+        self.fixtures.changes.tell(&context).await;
         Ok(())
     }
 }

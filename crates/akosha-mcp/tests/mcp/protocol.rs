@@ -209,6 +209,7 @@ async fn resources_are_read_by_address() {
             panic!("{uri}");
         };
         assert_eq!(error.code, ErrorCode::RESOURCE_NOT_FOUND, "{uri}");
+        assert_eq!(error.data, Some(json!({"uri": uri})));
     }
 }
 

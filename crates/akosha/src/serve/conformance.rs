@@ -14,8 +14,8 @@ use super::mcp::sessionless;
 /// Up to 2025-11-25 a server that asks its client something during a call needs a session. Akosha
 /// never asks, so it has none; but the suite's scenarios of sampling and elicitation do.
 pub(super) fn routes(server: AkoshaServer, config: StreamableHttpServerConfig) -> Router {
-    let fixtures = match Fixtures::new(server) {
-        Ok(fixtures) => fixtures,
+    let fixtures = match Fixtures::new() {
+        Ok(fixtures) => fixtures.beside(server),
         Err(error) => {
             tracing::error!(%error, "the conformance suite cannot be served");
             return Router::new();
