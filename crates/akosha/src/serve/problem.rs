@@ -54,7 +54,7 @@ pub(super) async fn shape(request: Request, next: Next) -> Response {
     let came_as_json = is_json(request.headers());
     let response = next.run(request).await;
     let mut status = response.status();
-    if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
+    if !(status.is_client_error() || status.is_server_error()) || is_shaped(response.headers()) {
         return response;
     }
     // What reads messages of MCP says so of a body that it cannot read, whatever its type.
@@ -79,8 +79,15 @@ async fn detail(body: Body) -> String {
     }
 }
 
+/// Returns whether an answer has a form of its own: JSON, or the page that asks for a token.
+fn is_shaped(headers: &HeaderMap) -> bool {
+    is_json(headers) || content_type(headers).is_some_and(|kind| kind.starts_with("text/html"))
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    kind.and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.contains("json"))
+    content_type(headers).is_some_and(|kind| kind.contains("json"))
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_TYPE)?.to_str().ok()
 }

@@ -114,7 +114,8 @@ async function api(path, body) {
   }
   const answer = await response.json().catch(() => null);
   if (response.ok && answer) return answer;
-  const said = answer?.detail || answer?.title || response.statusText || `status ${response.status}`;
+  const detail = answer?.detail || answer?.title || response.statusText || `status ${response.status}`;
+  const said = answer?.hint ? `${detail}; ${answer.hint}` : detail;
   if (response.status === 401) askForToken(token ? said : "");
   throw new Problem(response.status, said, Number(response.headers.get("Retry-After")));
 }
@@ -321,8 +322,10 @@ async function settle(button, verb, what) {
     }, 4000);
     return;
   }
-  await act(button, $("quarantine-said"), `/api/v1/quarantine/${verb}`, what, verb === "retry" ? "Tried again." : "Released: it is not tried again.");
+  await act(button, $("quarantine-said"), `/api/v1/quarantine/${verb}`, what, verb === "retry" ? retried : "Released: it is not tried again.");
 }
+
+const retried = (report) => `Tried again: ${number(report.merged?.length ?? 0)} merged, ${number(report.quarantined?.length ?? 0)} still at fault.`;
 
 /** Makes a call that changes something, and says what came of it. */
 async function act(button, said, path, body, done) {

@@ -3,8 +3,8 @@
 mod auth;
 mod lifecycle;
 mod limits;
-mod rest;
 mod protocol;
+mod rest;
 mod support;
 mod tls;
 
