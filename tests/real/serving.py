@@ -40,7 +40,7 @@ class Serving:
 
     def ask(self, path, body=None, token=None):
         """Returns status and answer of a request; a body is posted as JSON."""
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json, text/event-stream"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         data = None
