@@ -26,10 +26,6 @@ pub(super) const MAX_BODY: usize = 64 << 20;
 
 /// What MCP is served with.
 #[derive(Clone)]
-#[cfg_attr(
-    feature = "conformance",
-    expect(dead_code, reason = "the suite has a server of its own")
-)]
 struct Mcp {
     node: Node,
     config: StreamableHttpServerConfig,
