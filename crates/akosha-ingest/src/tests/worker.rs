@@ -123,7 +123,10 @@ async fn a_scheduler_says_when_and_is_not_waited_for_longer_than_one_interval() 
     let folder = tempfile::tempdir().unwrap();
     let vault = folder.path().join("vault");
     let laptop = Node::in_folder("laptop", &vault);
-    let node = Node::in_folder("server", &vault);
+    let node = Node::new("server", |config| {
+        config.cloud_bucket = format!("file://{}", vault.display());
+        config.poll_interval = std::time::Duration::from_secs(5);
+    });
     let scheduler = Arc::new(Silent::default());
     let worker = node.worker().with_scheduler(scheduler.clone());
     let cancel = CancellationToken::new();
@@ -135,9 +138,10 @@ async fn a_scheduler_says_when_and_is_not_waited_for_longer_than_one_interval() 
     let count = |of: &AtomicU32| of.load(Ordering::Relaxed);
     eventually("its silence", || count(&scheduler.missed) == 1).await;
     eventually("the upload", || node.memories() == 1).await;
-    assert_eq!(count(&scheduler.told), 1);
+    let told = count(&scheduler.told);
+    assert!(told > 0);
     laptop.push("b").await;
-    eventually("being told", || count(&scheduler.told) == 2).await;
+    eventually("being told", || count(&scheduler.told) > told).await;
     assert_eq!(node.memories(), 1, "it has not said when");
     worker.wake();
     eventually("the next upload", || node.memories() == 2).await;
