@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -300,6 +302,18 @@ class Serve:
             raise AssertionError(f"`akosha serve` ended with {self.process.returncode}: {text}")
         ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", text)]
         return next((port for port in ports if port), None)
+
+    def wait_until_ready(self):
+        """Waits until its store is open, as whoever sends it requests does."""
+
+        def ready():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=10):
+                    return True
+            except urllib.error.HTTPError:
+                return False
+
+        wait_for(ready, 30, "`/ready`")
 
     def __enter__(self):
         return self
