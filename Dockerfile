@@ -1,8 +1,12 @@
 # Akosha as a server. Two stages: the second holds the program, libc and certificates, no shell.
 #
 #   docker build --tag akosha .
-#   docker run --rm --volume akosha:/data akosha token create --name laptop --scope write
-#   docker run --volume akosha:/data --publish 127.0.0.1:8682:8682 akosha
+#   docker run --rm --volume akosha:/data --env AKOSHA_SYSTEM_ID=akosha-server akosha \
+#     token create --name laptop --scope write
+#   docker run --volume akosha:/data --env AKOSHA_SYSTEM_ID=akosha-server \
+#     --publish 127.0.0.1:8682:8682 akosha
+#
+# The system id is named because the host name of a container is another one each time.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStderr};
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, eventually};
 
 /// A running `akosha serve`; killed at the end of the test.
 pub(crate) struct Live {
@@ -21,7 +21,7 @@ pub(crate) struct Got {
 }
 
 impl Live {
-    /// Starts the server of a sandbox on a free port.
+    /// Starts the server of a sandbox on a free port, and waits until it is ready.
     pub(crate) fn start(sandbox: &Sandbox) -> Self {
         let mut command = sandbox.command(&["serve", "--listen", "127.0.0.1:0"]);
         let mut child = command.spawn().unwrap();
@@ -33,11 +33,15 @@ impl Live {
                 break address.trim().to_owned();
             }
         };
-        Self {
+        let live = Self {
             child,
             errors,
             address,
-        }
+        };
+        eventually("the server is ready", || {
+            (live.get("/ready").status == 200).then_some(())
+        });
+        live
     }
 
     /// Asks for a path.

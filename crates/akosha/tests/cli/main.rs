@@ -10,6 +10,7 @@
 mod completions;
 mod config;
 mod demo;
+mod deploy;
 mod doctor;
 mod documents;
 mod drain;

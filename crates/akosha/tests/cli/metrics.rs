@@ -20,7 +20,8 @@ fn samples(text: &str) -> BTreeMap<&str, f64> {
 
 #[test]
 fn every_metric_is_told_from_the_start() {
-    let live = Live::start(&Sandbox::new());
+    let sandbox = Sandbox::new();
+    let live = Live::start(&sandbox);
     let got = live.get("/metrics");
     assert_eq!(got.status, 200);
     assert!(
@@ -60,10 +61,8 @@ fn every_metric_is_told_from_the_start() {
 
 #[test]
 fn what_clients_do_is_counted_by_route() {
-    let live = Live::start(&Sandbox::new());
-    eventually("it is ready", || {
-        (live.get("/ready").status == 200).then_some(())
-    });
+    let sandbox = Sandbox::new();
+    let live = Live::start(&sandbox);
     let stored = live.call("store_memory", r#"{"text": "staging resets on Monday"}"#);
     assert_eq!(stored.status, 200, "{}", stored.body);
     live.call("search_memories", r#"{"query": "staging"}"#);
@@ -141,4 +140,44 @@ fn the_document_lists_every_metric() {
         })
         .collect();
     assert_eq!(listed, expected);
+}
+
+/// Adds the text of every source below a folder, but for the list of the metrics itself and for
+/// the series that are there from the start.
+fn add_sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_list = path.ends_with("metric.rs") || path.ends_with("metrics/known.rs");
+        if path.is_dir() {
+            add_sources(&path, text);
+        } else if path.extension().is_some_and(|kind| kind == "rs") && !is_list {
+            text.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_recorded() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut sources = String::new();
+    for entry in fs::read_dir(&crates).unwrap() {
+        add_sources(&entry.unwrap().path().join("src"), &mut sources);
+    }
+    let list = fs::read_to_string(crates.join("akosha-core/src/metric.rs")).unwrap();
+    let constants: Vec<&str> = list
+        .lines()
+        .filter_map(|line| line.trim().split_once(" = "))
+        .filter(|(_, rest)| {
+            ["Counter ", "Gauge ", "Histogram "]
+                .iter()
+                .any(|kind| rest.starts_with(kind))
+        })
+        .map(|(constant, _)| constant)
+        .collect();
+    assert_eq!(constants.len(), ALL.len());
+    let is_recorded = |name: &&str| {
+        sources.contains(&format!("{name}.name")) || sources.contains(&format!("metric::{name}"))
+    };
+    let unrecorded: Vec<_> = constants.iter().filter(|name| !is_recorded(name)).collect();
+    assert!(unrecorded.is_empty(), "{unrecorded:?}");
 }

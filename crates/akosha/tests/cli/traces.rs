@@ -120,9 +120,6 @@ fn a_collector_gets_the_spans_of_what_a_server_does() {
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint)
         .with("OTEL_BSP_SCHEDULE_DELAY", "100");
     let live = Live::start(&sandbox);
-    eventually("it is ready", || {
-        (live.get("/ready").status == 200).then_some(())
-    });
     live.call("store_memory", r#"{"text": "a private thought"}"#);
     live.call("search_memories", r#"{"query": "thought"}"#);
     live.call("sync_to_akosha", "{}");

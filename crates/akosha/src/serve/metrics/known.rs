@@ -12,6 +12,7 @@ type Values = &'static [&'static [&'static str]];
 /// The metrics with labels of which every series is known. What depends on what clients ask for,
 /// such as the routes, appears when it happens.
 const KNOWN: &[(Metric, Values)] = &[
+    (metric::AUTH_FAILURES, &[REFUSED]),
     (metric::MEMORIES, &[&["hot"]]),
     (
         metric::SEARCH_SECONDS,
@@ -37,6 +38,16 @@ const KNOWN: &[(Metric, Values)] = &[
     (metric::INGEST_MEMORIES, &[&["added", "updated", "skipped"]]),
     (metric::BREAKER_STATE, &[BREAKERS]),
     (metric::BREAKER_TRIPS, &[BREAKERS]),
+];
+
+/// Why a request is refused: what its token is, or the scope that it lacks.
+const REFUSED: &[&str] = &[
+    "missing",
+    "unknown",
+    "revoked",
+    "expired",
+    "unavailable",
+    "scope",
 ];
 
 const BREAKERS: &[&str] = &["bucket", "database", "orchestrator", "http_peer"];

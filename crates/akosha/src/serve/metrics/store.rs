@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use akosha_core::Tier;
 use akosha_core::metric::{
     CONFLICTS, MEMORIES, QUARANTINED, QUEUE_JOBS, STORE_BYTES, SYSTEMS, UNSYNCED_MEMORIES,
 };
@@ -63,7 +64,9 @@ fn read(syncer: &Syncer) -> Result<(), StoreError> {
     let counted = store.stats()?;
     set(STORE_BYTES.name, counted.size_bytes);
     set(SYSTEMS.name, counted.systems);
-    metrics::gauge!(MEMORIES.name, "tier" => "hot").set(counted.memories as f64);
+    for (tier, memories) in store.tiers()? {
+        metrics::gauge!(MEMORIES.name, "tier" => name(tier)).set(memories as f64);
+    }
     set(CONFLICTS.name, store.conflicts()?.len() as u64);
     set(QUARANTINED.name, quarantined_uploads(store)?);
     set(UNSYNCED_MEMORIES.name, syncer.lag()?.unsynced_memories);
@@ -77,6 +80,14 @@ fn read(syncer: &Syncer) -> Result<(), StoreError> {
         metrics::gauge!(QUEUE_JOBS.name, "state" => state).set(count as f64);
     }
     Ok(())
+}
+
+fn name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Hot => "hot",
+        Tier::Warm => "warm",
+        Tier::Cold => "cold",
+    }
 }
 
 /// Counts uploads, of which each may have several items that are set aside.
