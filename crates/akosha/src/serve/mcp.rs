@@ -6,13 +6,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use akosha_core::Scope;
+#[cfg(feature = "conformance")]
+use akosha_mcp::conformance::Fixtures;
 use akosha_mcp::{Done, Watch};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use axum::routing::any;
-use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
@@ -29,13 +30,12 @@ pub(super) const MAX_BODY: usize = 64 << 20;
 struct Mcp {
     node: Node,
     config: StreamableHttpServerConfig,
+    #[cfg(feature = "conformance")]
+    fixtures: Fixtures,
 }
 
 /// Returns the routes; `sessions` ends the requests that are still at work.
-#[cfg_attr(
-    feature = "conformance",
-    expect(dead_code, reason = "the suite has a server of its own")
-)]
+#[cfg(not(feature = "conformance"))]
 pub(super) fn routes(node: &Node, sessions: CancellationToken) -> Router {
     Router::new()
         .route("/mcp", any(answer))
@@ -43,6 +43,18 @@ pub(super) fn routes(node: &Node, sessions: CancellationToken) -> Router {
         .with_state(Mcp {
             node: node.clone(),
             config: config(sessions),
+        })
+}
+
+/// Returns the same with what the protocol's conformance suite calls, at another path.
+#[cfg(feature = "conformance")]
+pub(super) fn routes(node: &Node, fixtures: Fixtures, sessions: CancellationToken) -> Router {
+    Router::new()
+        .route("/sessionless/mcp", any(answer))
+        .with_state(Mcp {
+            node: node.clone(),
+            config: config(sessions),
+            fixtures,
         })
 }
 
@@ -55,15 +67,6 @@ pub(super) fn config(sessions: CancellationToken) -> StreamableHttpServerConfig 
         .disable_allowed_hosts()
         .disable_allowed_origins()
         .with_cancellation_token(sessions)
-}
-
-/// Returns the service that answers each request by itself.
-pub(super) fn sessionless<S: ServerHandler + Clone>(
-    server: S,
-    config: StreamableHttpServerConfig,
-) -> StreamableHttpService<S, NeverSessionManager> {
-    let sessions = NeverSessionManager::default();
-    StreamableHttpService::new(move || Ok(server.clone()), sessions.into(), config)
 }
 
 /// Answers a request of MCP.
@@ -81,7 +84,10 @@ async fn answer(
         wanted: Mutex::default(),
     });
     let server = mcp.node.server(&caller, Arc::clone(&watch) as _);
-    let service = sessionless(server, mcp.config);
+    #[cfg(feature = "conformance")]
+    let server = mcp.fixtures.beside(server);
+    let sessions = NeverSessionManager::default().into();
+    let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, mcp.config);
     let mut response = service.handle(request).await.map(Body::new);
     // The body says it in terms of MCP; the status says it to everybody else.
     if let Some(wanted) = watch.wanted() {

@@ -7,7 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::dashboard;
 use super::guard::{self, Guard};
-use super::mcp;
 use super::metrics::{self, Metrics};
 use super::node::Node;
 use super::probe::{self, Readiness};
@@ -23,9 +22,9 @@ pub(super) fn build(
     sessions: CancellationToken,
 ) -> Router {
     #[cfg(feature = "conformance")]
-    let mcp = super::conformance::routes(node.open_server(), mcp::config(sessions));
+    let mcp = super::conformance::routes(node, sessions);
     #[cfg(not(feature = "conformance"))]
-    let mcp = mcp::routes(node, sessions);
+    let mcp = super::mcp::routes(node, sessions);
     let metrics = Router::new()
         .route("/metrics", get(metrics::answer))
         .with_state(Metrics::new(readiness.clone()));
