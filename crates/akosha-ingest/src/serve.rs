@@ -22,6 +22,9 @@ const SWEEP_EVERY: Duration = Duration::from_hours(1);
 /// Shortest pause between two sweeps where a vault fails and comes back again and again.
 const SWEEP_AT_MOST_EVERY: Duration = Duration::from_mins(5);
 
+/// How long work waits for the end of the look that found it, where a scheduler is to be told.
+const LONGEST_LOOK: Duration = Duration::from_mins(1);
+
 /// Systems that a scheduler is told of, at most.
 const TOLD_SYSTEMS: usize = 100;
 
@@ -219,7 +222,9 @@ impl Serving<'_> {
             && scheduler.health().mode == OrchestratorMode::Normal
         {
             self.held = Some(Hold {
-                until: Instant::now() + self.interval,
+                // Until the look ends and the scheduler is told; one that takes longer is not
+                // waited for.
+                until: Instant::now() + self.interval.max(LONGEST_LOOK),
                 is_promised: false,
             });
         }
