@@ -50,17 +50,19 @@ pub(crate) fn is_duplicate(
     memory_id: &MemoryId,
     text: &str,
 ) -> Result<bool, StoreError> {
-    let mut statement = db.prepare_cached(
+    let (key, system_id) = (content_key(text), system_id.as_str());
+    // Mostly there is none. SQLite prepares the statement below anew for each text, which costs
+    // more than all else here.
+    let mut same_key =
+        db.prepare_cached("SELECT 1 FROM contents WHERE key = ?1 AND system_id = ?2")?;
+    if !same_key.exists(params![key, system_id])? {
+        return Ok(false);
+    }
+    let mut same_text = db.prepare_cached(
         "SELECT 1 FROM contents AS k JOIN changes AS c ON c.seq = k.seq \
          WHERE k.key = ?1 AND k.system_id = ?2 AND c.memory_id <> ?3 AND c.text = ?4 LIMIT 1",
     )?;
-    let key = params![
-        content_key(text),
-        system_id.as_str(),
-        memory_id.as_str(),
-        text
-    ];
-    Ok(statement.exists(key)?)
+    Ok(same_text.exists(params![key, system_id, memory_id.as_str(), text])?)
 }
 
 /// Returns the systems but `but` in which readers see `text`, in their order; at most a hundred.
