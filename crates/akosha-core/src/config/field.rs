@@ -273,6 +273,23 @@ pub(super) static FIELDS: &[Field] = &[
     Field::new("trusted_keys", Kind::PublicKeys(place!(trusted_keys)))
         .hint("write for example `trusted_keys = [\"…\"]` with what `akosha key show` prints"),
     Field::new(
+        "max_concurrent_ingests",
+        whole(1, 10_000, place!(max_concurrent_ingests)),
+    ),
+    Field::new(
+        "poll_interval_seconds",
+        Kind::Seconds {
+            min: 1,
+            max: 86_400,
+            at: place!(poll_interval),
+        },
+    ),
+    Field::new(
+        "orchestrator_url",
+        text(check::endpoint, place!(orchestrator_url)),
+    )
+    .hint("give the orchestrator's address, such as `https://host.example.com:8680`"),
+    Field::new(
         "sync_schedule",
         text(check::schedule, place!(sync_schedule)),
     )
@@ -296,18 +313,6 @@ pub(super) static FIELDS: &[Field] = &[
     Field::new("hot_days", whole(1, 36_500, place!(hot_days))).later(),
     Field::new("warm_days", whole(1, 36_500, place!(warm_days))).later(),
     Field::new(
-        "max_concurrent_ingests",
-        whole(1, 10_000, place!(max_concurrent_ingests)),
-    ),
-    Field::new(
-        "poll_interval_seconds",
-        Kind::Seconds {
-            min: 1,
-            max: 86_400,
-            at: place!(poll_interval),
-        },
-    ),
-    Field::new(
         "shard_timeout_seconds",
         Kind::Seconds {
             min: 1,
@@ -315,12 +320,6 @@ pub(super) static FIELDS: &[Field] = &[
             at: place!(shard_timeout),
         },
     )
-    .later(),
-    Field::new(
-        "orchestrator_url",
-        text(check::endpoint, place!(orchestrator_url)),
-    )
-    .hint("give the orchestrator's address, such as `https://host.example.com:8680`")
     .later(),
     Field::new(
         "store_url",

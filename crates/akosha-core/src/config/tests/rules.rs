@@ -173,6 +173,13 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
         ],
         &["\"\"", "[\"d75a\"]", "[1]", "true"],
     ),
+    ("max_concurrent_ingests", &["1", "10000"], &["0", "10001"]),
+    ("poll_interval_seconds", &["1", "86400"], &["0", "86401"]),
+    (
+        "orchestrator_url",
+        &["\"\"", "\"http://a.example:8680\""],
+        &["\"a.example\""],
+    ),
     (
         "sync_schedule",
         &["\"\"", "\"0 2 * * *\""],
@@ -186,14 +193,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("shards", &["1", "256", "4096"], &["0", "4097"]),
     ("hot_days", &["1", "89"], &["0", "90"]),
     ("warm_days", &["8", "36500"], &["7", "36501"]),
-    ("max_concurrent_ingests", &["1", "10000"], &["0", "10001"]),
-    ("poll_interval_seconds", &["1", "86400"], &["0", "86401"]),
     ("shard_timeout_seconds", &["1", "300"], &["0", "301"]),
-    (
-        "orchestrator_url",
-        &["\"\"", "\"http://a.example:8680\""],
-        &["\"a.example\""],
-    ),
     (
         "store_url",
         &["\"\"", "\"postgres://u:p@h/db\""],
