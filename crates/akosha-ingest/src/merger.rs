@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::status::Board;
 
 /// Rows at which no further upload joins a transaction.
-const GROUP_ROWS: u64 = 4_000;
+const GROUP_ROWS: u64 = 2_000;
 
 /// Bytes of rows at which no further upload joins a transaction.
 const GROUP_BYTES: usize = 16 << 20;

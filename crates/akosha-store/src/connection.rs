@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use akosha_core::config::Durability;
+use parking_lot::FairMutex;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::{StoreError, schema};
@@ -23,7 +24,8 @@ const KEPT_STATEMENTS: usize = 64;
 pub(crate) struct Connections {
     path: PathBuf,
     busy_timeout: Duration,
-    writer: Mutex<Connection>,
+    /// Fair: whoever stores one memory has their turn between the transactions of a merge.
+    writer: FairMutex<Connection>,
     readers: Mutex<Vec<Connection>>,
 }
 
@@ -56,7 +58,7 @@ impl Connections {
         Ok(Self {
             path,
             busy_timeout,
-            writer: Mutex::new(writer),
+            writer: FairMutex::new(writer),
             readers: Mutex::default(),
         })
     }
@@ -69,7 +71,7 @@ impl Connections {
         &self,
         mut work: impl FnMut(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.writer.lock();
         let mut tries = 0;
         loop {
             let result = (|| {
@@ -91,8 +93,7 @@ impl Connections {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        work(&self.writer.lock().unwrap_or_else(PoisonError::into_inner))
-            .map_err(|error| self.told(error))
+        work(&self.writer.lock()).map_err(|error| self.told(error))
     }
 
     /// Says of an error of SQLite what it means for this database.
