@@ -20,16 +20,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::By;
 use super::guard::{self, Caller, Peer};
+use super::intake::Intake;
 use super::node::{Node, Noting};
 
 /// Largest body in bytes: 64 MiB.
 pub(super) const MAX_BODY: usize = 64 << 20;
+
+/// Largest body in bytes of who may not write: 1 MiB. What asks is short.
+pub(super) const MAX_QUESTION: usize = 1 << 20;
 
 /// What MCP is served with.
 #[derive(Clone)]
 struct Mcp {
     node: Node,
     config: StreamableHttpServerConfig,
+    intake: Intake,
     #[cfg(feature = "conformance")]
     fixtures: Fixtures,
 }
@@ -43,6 +48,7 @@ pub(super) fn routes(node: &Node, sessions: CancellationToken) -> Router {
         .with_state(Mcp {
             node: node.clone(),
             config: config(sessions),
+            intake: Intake::default(),
         })
 }
 
@@ -54,6 +60,7 @@ pub(super) fn routes(node: &Node, fixtures: Fixtures, sessions: CancellationToke
         .with_state(Mcp {
             node: node.clone(),
             config: config(sessions),
+            intake: Intake::default(),
             fixtures,
         })
 }
@@ -75,6 +82,17 @@ async fn answer(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Response {
+    let (parts, body) = request.into_parts();
+    let most = if caller.scope.includes(Scope::Write) {
+        MAX_BODY
+    } else {
+        MAX_QUESTION
+    };
+    let (bytes, _room) = match mcp.intake.read(&parts.headers, body, most).await {
+        Ok(read) => read,
+        Err(refused) => return *refused,
+    };
+    let request = Request::from_parts(parts, Body::from(bytes));
     let from = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let watch = Arc::new(Watching {
         noting: mcp.node.watch(By {

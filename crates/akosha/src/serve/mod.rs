@@ -15,6 +15,7 @@ mod drain;
 mod error;
 mod files;
 mod guard;
+mod intake;
 mod listen;
 mod mcp;
 mod metrics;

@@ -35,9 +35,11 @@ pub(super) use route::{Route, Verb};
 
 use super::audit::By;
 use super::guard::{self, Caller, Peer};
-use super::mcp::MAX_BODY;
 use super::node::Node;
 use super::problem;
+
+/// Longest body in bytes: parameters are short.
+const MAX_BODY: usize = 64 << 10;
 
 /// Every route, in the order in which they are documented.
 pub(super) static ROUTES: &[Route] = &[

@@ -167,6 +167,40 @@ async fn every_route_asks_for_its_scope() {
     server.stopped().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_is_bounded_by_what_its_sender_may_do() {
+    let server = Server::start().await;
+    let clients = clients(&server);
+    let (reader, writer) = (&clients[0], &clients[1]);
+    let listing = |padding: usize| {
+        let padding = " ".repeat(padding);
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list"{padding}}}"#)
+    };
+    for (client, padding, status) in [
+        (reader, 1 << 19, 200),
+        (reader, 1 << 20, 413),
+        (writer, 1 << 20, 200),
+    ] {
+        let answer = ask(&server, "POST", "/mcp", client, &listing(padding)).await;
+        assert_eq!(answer.status, status, "{}, {padding}", client.name);
+    }
+    // Small enough as text, and hundreds of megabytes once parsed.
+    let numbers = "0,".repeat(2_100_000);
+    let bomb = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":[{numbers}0]}}"#);
+    let refused = ask(&server, "POST", "/mcp", writer, &bomb).await;
+    assert_eq!(refused.status, 413);
+    let told = refused.problem();
+    assert!(
+        told["detail"].as_str().unwrap().contains("values"),
+        "{told}"
+    );
+    let admin = &clients[2];
+    let long = format!(r#"{{"confirm":{}true}}"#, " ".repeat(64 << 10));
+    let refused = ask(&server, "POST", "/sync/download", admin, &long).await;
+    assert_eq!(refused.status, 413);
+    server.stopped().await.unwrap();
+}
+
 /// Returns arguments with which a tool does something.
 fn arguments(tool: &str) -> Value {
     match tool {

@@ -84,7 +84,8 @@ async fn a_body_over_the_limit_is_refused() {
          Accept: application/json, text/event-stream\r\nContent-Length: {size}\r\n\r\n",
         server.address
     );
-    let refused = send(server.address, &(head + &" ".repeat(size))).await;
+    // Its length alone tells: nothing of it is waited for.
+    let refused = send(server.address, &head).await;
     assert_eq!(refused.status, 413);
     refused.problem();
     server.stopped().await.unwrap();

@@ -54,7 +54,13 @@ async fn a_body_of_the_limit_passes_and_a_byte_more_does_not() {
     let answer = post(server.address, BOTH, &padded(MAX_BODY)).await;
     assert_eq!(answer.status, 200, "{}", answer.head);
     assert!(answer.json()["result"]["tools"].is_array());
-    let answer = post(server.address, BOTH, &padded(MAX_BODY + 1)).await;
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\n{BOTH}Content-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        server.address,
+        MAX_BODY + 1
+    );
+    let answer = send(server.address, &head).await;
     assert_eq!(answer.status, 413);
     answer.problem();
     server.stopped().await.unwrap();
