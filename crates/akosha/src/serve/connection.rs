@@ -1,6 +1,6 @@
 //! What is known of each open connection, and which one has to go when there are too many.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,11 +74,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Says that a request is at work until the answer is dropped.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
-        let mut state = self.lock();
-        if state.phase == Phase::Silent {
-            self.registry.lock().silent.remove(&self.id);
-        }
-        state.phase = Phase::Busy;
+        self.lock().phase = Phase::Busy;
         Busy(Arc::clone(self))
     }
 
@@ -117,8 +113,10 @@ impl Connection {
         }
     }
 
-    fn is_idle(&self) -> bool {
-        self.lock().phase == Phase::Idle
+    /// Returns since when no request is at work; `None` where one is.
+    fn waiting(&self) -> Option<Instant> {
+        let state = self.lock();
+        (state.phase != Phase::Busy).then_some(state.since)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -151,8 +149,6 @@ struct Open {
     next: u64,
     /// By the order in which they came.
     all: BTreeMap<u64, Arc<Connection>>,
-    /// Those that have not sent the head of a request.
-    silent: BTreeSet<u64>,
 }
 
 /// A connection in the registry, until this is dropped.
@@ -163,7 +159,6 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let mut open = self.0.registry.lock();
         open.all.remove(&self.0.id);
-        open.silent.remove(&self.0.id);
         show(&open);
     }
 }
@@ -177,9 +172,9 @@ impl Registry {
         })
     }
 
-    /// Takes a new connection in. Where there are too many, the one goes that has said nothing for
-    /// longest, else the first that waits between two requests; where all work, the new one is
-    /// refused.
+    /// Takes a new connection in. Where there are too many, the one goes that is without a request at
+    /// work for longest, whether it says nothing or sends a head byte by byte; where all work, the
+    /// new one is refused.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Entry> {
         let mut open = self.lock();
         if open.all.len() >= self.most && !open.evict() {
@@ -200,7 +195,6 @@ impl Registry {
             registry: Arc::clone(self),
         });
         open.all.insert(id, Arc::clone(&connection));
-        open.silent.insert(id);
         show(&open);
         Some(Entry(connection))
     }
@@ -217,16 +211,11 @@ impl Registry {
 
 impl Open {
     fn evict(&mut self) -> bool {
-        let idle = || {
-            self.all
-                .values()
-                .find(|one| one.is_idle())
-                .map(|one| one.id)
-        };
-        let Some(id) = self.silent.first().copied().or_else(idle) else {
+        let waiting = self.all.iter();
+        let waiting = waiting.filter_map(|(id, one)| Some((one.waiting()?, *id)));
+        let Some((_, id)) = waiting.min() else {
             return false;
         };
-        self.silent.remove(&id);
         if let Some(connection) = self.all.remove(&id) {
             connection.close.cancel();
             metrics::counter!(metric::HTTP_CONNECTIONS_REFUSED.name).increment(1);
@@ -309,19 +298,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_says_nothing_goes_first_and_who_works_stays() {
+    async fn who_waits_for_longest_goes_first_and_who_works_stays() {
         let registry = Registry::new(3);
         let enter = || registry.enter().map(|entry| (Arc::clone(&entry.0), entry));
         let (working, _first) = enter().unwrap();
         let busy = working.busy();
         let (silent, _second) = enter().unwrap();
-        let (idle, _third) = enter().unwrap();
-        drop(idle.busy());
+        let (begun, _third) = enter().unwrap();
+        drop(begun.busy());
+        // The first byte of a further head.
+        begun.heard();
         let (newest, _fourth) = enter().unwrap();
-        assert!(silent.close.is_cancelled() && !idle.close.is_cancelled());
+        assert!(silent.close.is_cancelled() && !begun.close.is_cancelled());
         let _at_work = newest.busy();
         let (another, _fifth) = enter().unwrap();
-        assert!(idle.close.is_cancelled());
+        assert!(begun.close.is_cancelled());
         let _also = another.busy();
         assert!(enter().is_none(), "all are at work");
         assert!(!working.close.is_cancelled());

@@ -100,6 +100,25 @@ async fn a_body_that_stalls_ends_and_one_that_is_slow_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_begin_heads_keep_nobody_out() {
+    let server = Server::start_as(short()).await;
+    let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    let mut begun = Vec::new();
+    for _ in 0..64 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let read = stream.read(&mut [0; 512]).await.unwrap();
+        assert!(read > 0);
+        stream.write_all(b"G").await.unwrap();
+        begun.push(stream);
+    }
+    for _ in 0..20 {
+        assert_eq!(get(server.address, "/health").await.status, 200);
+    }
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_connection_is_closed_and_a_second_request_is_not_hurried() {
     let server = Server::start_as(short()).await;
     let mut kept = TcpStream::connect(server.address).await.unwrap();
