@@ -181,14 +181,12 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let busy = connection.busy();
     let stalled = Stalled::default();
-    let mut request =
-        request.map(|body| Body::new(Patient::new(body, limits.stall, stalled.clone())));
+    let mut request = request.map(|body| Body::new(Patient::new(body, &limits, stalled.clone())));
     request.extensions_mut().insert(Peer(peer));
     let response = app.oneshot(request).await?;
     let response = if stalled.happened() {
-        let seconds = limits.stall.as_secs_f64();
-        let detail = format!("nothing of the body came for {seconds} s; send it again");
-        let mut response = problem::answer(StatusCode::REQUEST_TIMEOUT, &detail);
+        let detail = "the body came too slowly; send it again";
+        let mut response = problem::answer(StatusCode::REQUEST_TIMEOUT, detail);
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
         response

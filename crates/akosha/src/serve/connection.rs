@@ -23,6 +23,8 @@ pub(super) struct Limits {
     pub(super) head: Duration,
     /// In which nothing of a body comes, or nothing of an answer is taken.
     pub(super) stall: Duration,
+    /// In which a body may come as slowly as it likes.
+    pub(super) slow: Duration,
     /// Between two requests.
     pub(super) idle: Duration,
 }
@@ -33,6 +35,7 @@ impl Default for Limits {
             connections: 4096,
             head: Duration::from_secs(10),
             stall: Duration::from_secs(30),
+            slow: Duration::from_secs(30),
             idle: Duration::from_secs(75),
         }
     }

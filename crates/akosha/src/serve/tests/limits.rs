@@ -15,6 +15,7 @@ fn short() -> Start {
             connections: 64,
             head: Duration::from_secs(1),
             stall: Duration::from_secs(2),
+            slow: Duration::from_secs(5),
             idle: Duration::from_secs(4),
         },
         ..Start::default()
@@ -96,6 +97,30 @@ async fn a_body_that_stalls_ends_and_one_that_is_slow_lives() {
     }
     let answer = Answered::of(&rest(&mut slow).await);
     assert_eq!(answer.status, 200, "{}", answer.body);
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_trickles_ends() {
+    let server = Server::start_as(short()).await;
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 10000\r\n\r\n",
+        server.address
+    );
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut answers, mut trickles) = stream.into_split();
+    trickles.write_all(head.as_bytes()).await.unwrap();
+    let trickle = tokio::spawn(async move {
+        while trickles.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    });
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(15), answers.read_to_end(&mut bytes));
+    let _ = read.await.expect("the server closes the connection");
+    assert!(bytes.starts_with(b"HTTP/1.1 408"), "{bytes:?}");
+    trickle.await.unwrap();
     server.stopped().await.unwrap();
 }
 
