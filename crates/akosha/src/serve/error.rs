@@ -21,6 +21,11 @@ pub(crate) enum ServeError {
     /// The address can be reached from other machines.
     #[error("`--listen` is {0}, which other machines can reach, and there is no token to ask for")]
     NotLoopback(String),
+    /// The server has a name for others, so something in front of it takes their requests.
+    #[error(
+        "`allowed_hosts` names `{0}`, by which others can reach it, and there is no token to ask for"
+    )]
+    Named(String),
     /// The address is taken, or may not be used.
     #[error("cannot listen on `{address}`: {source}")]
     Bind {
@@ -47,9 +52,11 @@ impl ServeError {
     /// Returns what the caller has to do about it.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Address(_) | Self::Host { .. } | Self::NotLoopback(_) | Self::Tls(_) => {
-                ErrorKind::Config
-            }
+            Self::Address(_)
+            | Self::Host { .. }
+            | Self::NotLoopback(_)
+            | Self::Named(_)
+            | Self::Tls(_) => ErrorKind::Config,
             Self::Tokens(failure) => failure.kind,
             Self::Bind { .. } => ErrorKind::Unavailable,
             Self::Io(_) => ErrorKind::Storage,
@@ -68,6 +75,9 @@ impl ServeError {
                  127.0.0.1:8682`"
                     .into()
             }
+            Self::Named(_) => "make one: `akosha token create --name NAME --scope write`; or take \
+                 `allowed_hosts` out where nobody else is to reach the server"
+                .into(),
             Self::Bind { .. } => {
                 "another server may use the port: choose one with `--listen 127.0.0.1:0`".into()
             }

@@ -76,8 +76,8 @@ pub(crate) struct ServeOptions {
 /// Serves until a signal says stop. Says on standard error where it listens.
 ///
 /// # Errors
-/// Fails where the address is none or is taken, where other machines can reach it and there is no
-/// token to ask for, where the certificate cannot be used, or where a second signal cut the stop
+/// Fails where the address is none or is taken, where others can reach it and there is no token to
+/// ask for, where the certificate cannot be used, or where a second signal cut the stop
 /// short.
 pub(crate) async fn run(options: ServeOptions, store: StoreHandle) -> Result<(), ServeError> {
     let config = &options.config;
@@ -85,13 +85,15 @@ pub(crate) async fn run(options: ServeOptions, store: StoreHandle) -> Result<(),
     let addresses = listen::Addresses::find(&options.listen).await?;
     let mut warnings = Vec::new();
     if let Some(public) = addresses.public() {
-        require_token(&store, &public).await?;
+        require_token(&store, ServeError::NotLoopback(public.clone())).await?;
         if tls.is_none() && !config.allow_insecure_http {
             warnings.push(format!(
                 "tokens and memories go over {public} in the clear: set `tls_cert` and `tls_key`, \
                  or `allow_insecure_http = true` where a proxy in front speaks https"
             ));
         }
+    } else if let Some(name) = config.allowed_hosts.first() {
+        require_token(&store, ServeError::Named(name.clone())).await?;
     }
     let wanted = config.max_connections as usize;
     let limits = Limits {
@@ -130,8 +132,8 @@ pub(crate) async fn run(options: ServeOptions, store: StoreHandle) -> Result<(),
     served
 }
 
-/// Refuses an address that other machines can reach where there is no token to ask for.
-async fn require_token(store: &StoreHandle, public: &str) -> Result<(), ServeError> {
+/// Refuses to serve others where there is no token to ask for.
+async fn require_token(store: &StoreHandle, without: ServeError) -> Result<(), ServeError> {
     let (store, _) = store.get().await.map_err(ServeError::Tokens)?;
     let now = store.sources().clock.now();
     let tokens = tokio::task::spawn_blocking(move || store.tokens()).await;
@@ -143,7 +145,7 @@ async fn require_token(store: &StoreHandle, public: &str) -> Result<(), ServeErr
     {
         Ok(())
     } else {
-        Err(ServeError::NotLoopback(public.to_owned()))
+        Err(without)
     }
 }
 
@@ -200,7 +202,7 @@ async fn serve(setup: Setup) -> Result<(), ServeError> {
     let config = &options.config;
     let hosts = Hosts::new(address, &options.listen, &config.allowed_hosts);
     let per_minute = config.rate_limit_per_minute;
-    let guard = Guard::new(store.clone(), address, hosts, per_minute, audit.clone());
+    let guard = Guard::new(store.clone(), hosts, per_minute, audit.clone());
     let app = router::build(&node, readiness, &guard, &gate, sessions.clone());
     let closing = CancellationToken::new();
     let service = Service { app, tls, limits };

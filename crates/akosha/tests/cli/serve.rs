@@ -163,6 +163,18 @@ mod running {
     }
 
     #[test]
+    fn a_name_for_others_needs_a_token_on_loopback_too() {
+        let sandbox = Sandbox::new();
+        let mut named = sandbox.command(&["serve", "--listen", "127.0.0.1:0"]);
+        named.env("AKOSHA_ALLOWED_HOSTS", "akosha.example");
+        let ended = named.output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains("`akosha.example`"), "{said}");
+        assert!(said.contains("akosha token create"), "{said}");
+    }
+
+    #[test]
     fn what_was_acknowledged_under_load_is_there_after_a_signal() {
         let sandbox = Sandbox::with_vault();
         let mut server = Server::start(&sandbox, "127.0.0.1:0");

@@ -15,6 +15,8 @@ pub(in crate::serve) struct Hosts {
     port: u16,
     /// Whether other machines can reach the address.
     is_public: bool,
+    /// Whether the settings name hosts: then something in front takes requests from elsewhere.
+    is_named: bool,
     /// Names beside those of this machine, in lower case, each with the port that is meant.
     named: Vec<(String, Option<u16>)>,
 }
@@ -39,8 +41,14 @@ impl Hosts {
         Self {
             port: address.port(),
             is_public: !address.ip().is_loopback(),
+            is_named: !allowed.is_empty(),
             named: named.filter_map(|name| split(name)).collect(),
         }
+    }
+
+    /// Returns whether nobody but this machine is meant to reach the server.
+    pub(in crate::serve) fn are_local(&self) -> bool {
+        !self.is_public && !self.is_named
     }
 
     /// Checks where a request wants to go and where it comes from.

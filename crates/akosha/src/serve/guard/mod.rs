@@ -1,7 +1,7 @@
 //! Who may ask for what: names and origins, tokens, how often, and scopes.
 //!
-//! Everything but the probes passes here. A server of this machine that has no tokens is open, as
-//! long as it has none; every other one asks for a token with each request.
+//! Everything but the probes passes here. A server for this machine alone that has no tokens is open,
+//! as long as it has none; every other one asks for a token with each request.
 
 mod caller;
 mod hosts;
@@ -37,18 +37,12 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Creates the guard of a server with `store` that listens on `address`, with `per_minute`
-    /// requests for each token.
-    pub(super) fn new(
-        store: StoreHandle,
-        address: SocketAddr,
-        hosts: Hosts,
-        per_minute: u32,
-        audit: Audit,
-    ) -> Self {
+    /// Creates the guard of a server with `store` that answers to `hosts`, with `per_minute` requests
+    /// for each token.
+    pub(super) fn new(store: StoreHandle, hosts: Hosts, per_minute: u32, audit: Audit) -> Self {
         Self {
+            tokens: Tokens::new(store, hosts.are_local()),
             hosts: Arc::new(hosts),
-            tokens: Tokens::new(store, address.ip().is_loopback()),
             rate: Rate::new(per_minute),
             audit,
         }

@@ -201,6 +201,26 @@ async fn a_body_is_bounded_by_what_its_sender_may_do() {
     server.stopped().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_a_name_for_others_is_never_open() {
+    let mut config = akosha_core::config::Config::default_with("server".parse().unwrap());
+    config.allowed_hosts = vec!["akosha.example".into()];
+    let server = Server::start_as(Start {
+        config: Some(config),
+        ..Start::default()
+    })
+    .await;
+    let nobody = Client {
+        name: "nobody",
+        secret: None,
+        scope: None,
+        bound: None,
+    };
+    let answer = ask(&server, "GET", "/status", &nobody, "").await;
+    is_unauthorized(&answer, "a proxy may stand before it");
+    server.stopped().await.unwrap();
+}
+
 /// Returns arguments with which a tool does something.
 fn arguments(tool: &str) -> Value {
     match tool {
