@@ -22,6 +22,7 @@ mod record;
 mod scheduler;
 mod serve;
 mod status;
+mod suspects;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -108,7 +108,7 @@ impl Once<'_> {
         cancel: &CancellationToken,
     ) -> Result<(), SyncError> {
         loop {
-            if self.silences < MAX_SILENCES && self.engine.start_work().is_some() {
+            if self.silences < MAX_SILENCES && self.engine.start_work() {
                 self.left_alone();
                 return Ok(());
             }

@@ -66,21 +66,7 @@ pub(crate) async fn run(
     woken: &Notify,
     cancel: &CancellationToken,
 ) {
-    let now = Instant::now();
-    let mut serving = Serving {
-        engine,
-        interval,
-        scheduler,
-        woken,
-        next_look: now,
-        next_sweep: now,
-        swept: None,
-        looking: None,
-        news: News::default(),
-        asking: None,
-        held: None,
-        has_merged: false,
-    };
+    let mut serving = Serving::new(engine, interval, scheduler, woken);
     while !cancel.is_cancelled() {
         serving.step(cancel).await;
     }
@@ -104,7 +90,30 @@ pub(crate) async fn run(
     });
 }
 
-impl Serving<'_> {
+impl<'a> Serving<'a> {
+    fn new(
+        engine: Engine,
+        interval: Duration,
+        scheduler: Option<Arc<dyn Scheduler>>,
+        woken: &'a Notify,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            engine,
+            interval,
+            scheduler,
+            woken,
+            next_look: now,
+            next_sweep: now,
+            swept: None,
+            looking: None,
+            news: News::default(),
+            asking: None,
+            held: None,
+            has_merged: false,
+        }
+    }
+
     /// Starts what is due and waits for what happens next.
     async fn step(&mut self, cancel: &CancellationToken) {
         let now = Instant::now();
@@ -114,22 +123,17 @@ impl Serving<'_> {
         {
             scheduler.missed();
         }
-        let mut blocked = None;
-        if self.held.is_none() {
-            blocked = self.engine.start_work();
-        }
-        if self.looking.is_none() && self.next_look <= now {
+        // Where the vault is left alone, a look finds out whether it is back, and work waits for it.
+        if self.looking.is_none() && (self.next_look <= now || self.engine.is_left_alone()) {
             self.start_look(now);
         }
-        self.show(blocked.is_some());
+        let is_blocked = self.held.is_none() && self.engine.start_work();
+        self.show(is_blocked);
         let engine = &mut self.engine;
         let look_at = self.looking.is_none().then_some(self.next_look);
         let due = engine.queue.next_due().filter(|_| self.held.is_none());
         let held_until = self.held.map(|hold| hold.until);
-        let timer = [look_at, due, blocked, held_until]
-            .into_iter()
-            .flatten()
-            .min();
+        let timer = [look_at, due, held_until].into_iter().flatten().min();
         let has_room = engine.has_room();
         tokio::select! {
             Some(ended) = engine.tasks.join_next() => match ended {
@@ -182,6 +186,9 @@ impl Serving<'_> {
     async fn looked(&mut self, looked: Option<Looked>) {
         let now = Instant::now();
         self.next_look = now + self.interval;
+        if looked.as_ref().is_some_and(|it| it.result.is_ok()) {
+            self.engine.looked_well();
+        }
         match looked {
             Some(Looked {
                 look: Look::Sweep,

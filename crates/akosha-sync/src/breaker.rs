@@ -152,6 +152,11 @@ impl Breaker {
         })
     }
 
+    /// Returns whether calls are let through without a trial.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.lock().phase, Phase::Closed)
+    }
+
     /// Returns how it stands.
     pub fn status(&self) -> BreakerStatus {
         self.status_at(Instant::now())

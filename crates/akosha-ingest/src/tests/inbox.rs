@@ -5,33 +5,13 @@ use std::fs;
 use akosha_core::{SystemId, UploadId};
 use akosha_store::UploadRecord;
 use akosha_sync::breaker::Breakers;
-use akosha_sync::intake::Intake;
-use tokio_util::sync::CancellationToken;
 
-use super::{LONG, Node, S3Server, age};
-use crate::engine::{Engine, Mode};
+use super::{LONG, Node, S3Server, age, engine};
+use crate::engine::Engine;
 use crate::look::Look;
-use crate::status::Board;
 
 /// Systems that pushed once and are idle.
 const IDLE: usize = 10_000;
-
-fn engine(intake: &Intake) -> Engine {
-    let mode = Mode {
-        since: None,
-        is_patient: true,
-    };
-    let cancel = CancellationToken::new();
-    let breakers = Breakers::default();
-    Engine::new(
-        intake.clone(),
-        breakers,
-        Board::default(),
-        &mode,
-        8,
-        &cancel,
-    )
-}
 
 /// Looks once and works until nothing is left; returns how many uploads were merged.
 async fn look(engine: &mut Engine, look: Look) -> usize {
@@ -88,7 +68,7 @@ async fn ten_thousand_idle_systems_cost_one_listing() {
         }
     }
     let intake = node.syncer.intake().await.unwrap();
-    let mut engine = engine(&intake);
+    let mut engine = engine(&intake, Breakers::default(), true);
     for polls in 1..=3 {
         assert_eq!(look(&mut engine, Look::Poll).await, 0);
         assert_eq!(server.lists(), polls);
@@ -110,7 +90,7 @@ async fn markers_go_once_they_are_old_and_their_uploads_are_settled() {
     let young = laptop.push("young").await;
     let node = Node::in_folder("server", &vault);
     let intake = node.syncer.intake().await.unwrap();
-    let mut engine = engine(&intake);
+    let mut engine = engine(&intake, Breakers::default(), true);
     assert_eq!(look(&mut engine, Look::Poll).await, 2);
 
     let marker = |name: &str| vault.join("inbox").join(name);
@@ -163,7 +143,7 @@ async fn a_sweep_finds_what_has_no_marker() {
     fs::remove_file(vault.join("inbox").join(upload_id.as_str())).unwrap();
     let node = Node::in_folder("server", &vault);
     let intake = node.syncer.intake().await.unwrap();
-    let mut engine = engine(&intake);
+    let mut engine = engine(&intake, Breakers::default(), true);
     assert_eq!(look(&mut engine, Look::Poll).await, 0);
     assert_eq!(look(&mut engine, Look::Sweep).await, 1);
     assert_eq!(look(&mut engine, Look::Sweep).await, 0);
@@ -185,7 +165,7 @@ async fn what_may_pass_later_waits_and_what_cannot_is_read_once() {
 
     let node = Node::in_folder("server", &vault);
     let intake = node.syncer.intake().await.unwrap();
-    let mut engine = engine(&intake);
+    let mut engine = engine(&intake, Breakers::default(), true);
     for what in [Look::Poll, Look::Poll, Look::Sweep] {
         assert_eq!(look(&mut engine, what).await, 0);
     }

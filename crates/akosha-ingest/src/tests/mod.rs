@@ -4,6 +4,7 @@ mod inbox;
 mod leases;
 #[path = "../../../akosha-sync/tests/support/s3.rs"]
 mod s3;
+mod silence;
 mod worker;
 
 use std::fs::File;
@@ -16,16 +17,19 @@ use akosha_core::redact::Redactor;
 use akosha_core::{IngestionMethod, MemoryInput, NewMemory, SystemId, UploadId};
 use akosha_store::{Home, Store, StoreOptions, Trigger};
 use akosha_sync::breaker::Breakers;
+use akosha_sync::intake::{Candidate, Intake};
 use akosha_sync::{NoProgress, SyncRequest, Syncer};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::IngestWorker;
+use crate::engine::{Engine, Mode};
+use crate::status::Board;
 use s3::S3Server;
 
 /// A machine, or a server.
-struct Node {
-    syncer: Syncer,
+pub(crate) struct Node {
+    pub(crate) syncer: Syncer,
     home: TempDir,
 }
 
@@ -45,7 +49,7 @@ impl Node {
         }
     }
 
-    fn in_folder(system_id: &str, vault: &Path) -> Self {
+    pub(crate) fn in_folder(system_id: &str, vault: &Path) -> Self {
         Self::new(system_id, |config| {
             config.cloud_bucket = format!("file://{}", vault.display());
         })
@@ -95,6 +99,29 @@ impl Node {
 
     fn memories(&self) -> i64 {
         self.store().stats().unwrap().memories.try_into().unwrap()
+    }
+}
+
+/// An engine of a worker that works on eight uploads at once.
+pub(crate) fn engine(intake: &Intake, breakers: Breakers, is_patient: bool) -> Engine {
+    let mode = Mode {
+        since: None,
+        is_patient,
+    };
+    let cancel = CancellationToken::new();
+    let board = Board::default();
+    Engine::new(intake.clone(), breakers, board, &mode, 8, &cancel)
+}
+
+/// An upload as a look finds it, of which nothing is in the vault.
+pub(crate) fn candidate(number: u32) -> Candidate {
+    Candidate {
+        system_id: "laptop".parse().unwrap(),
+        upload_id: format!("20260102_030405_laptop_{number:06x}")
+            .parse()
+            .unwrap(),
+        at: chrono::DateTime::from_timestamp(i64::from(number), 0).unwrap(),
+        seen: None,
     }
 }
 

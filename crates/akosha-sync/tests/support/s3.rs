@@ -83,6 +83,7 @@ pub struct S3Server {
     root: TempDir,
     fault: Arc<Mutex<Fault>>,
     lists: Arc<AtomicUsize>,
+    broken: Arc<Mutex<Vec<String>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -100,11 +101,13 @@ impl S3Server {
         std::fs::create_dir(root.path().join(BUCKET)).unwrap();
         let fault = Arc::new(Mutex::new(Fault::None));
         let lists = Arc::new(AtomicUsize::new(0));
+        let broken = Arc::new(Mutex::new(Vec::new()));
         let mut builder = S3ServiceBuilder::new(Faulty {
             files: FileSystem::new(root.path()).unwrap(),
             one_by_one: tokio::sync::Mutex::default(),
             fault: Arc::clone(&fault),
             lists: Arc::clone(&lists),
+            broken: Arc::clone(&broken),
         });
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -115,6 +118,7 @@ impl S3Server {
             root,
             fault,
             lists,
+            broken,
             task: tokio::spawn(serve(listener, builder.build())),
         }
     }
@@ -122,6 +126,16 @@ impl S3Server {
     /// Switches a fault on.
     pub fn set_fault(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
+    }
+
+    /// Answers every request for an object under this prefix with 503 from now on.
+    pub fn break_objects(&self, prefix: &str) {
+        self.broken.lock().unwrap().push(prefix.to_owned());
+    }
+
+    /// Gives every object again.
+    pub fn mend_objects(&self) {
+        self.broken.lock().unwrap().clear();
     }
 
     /// Returns how many listings were asked for.
@@ -165,6 +179,7 @@ struct Faulty {
     one_by_one: tokio::sync::Mutex<()>,
     fault: Arc<Mutex<Fault>>,
     lists: Arc<AtomicUsize>,
+    broken: Arc<Mutex<Vec<String>>>,
 }
 
 /// Returns the next number of a seed, below `bound` (splitmix64).
@@ -277,6 +292,10 @@ macro_rules! passed_on {
                 &self,
                 request: S3Request<GetObjectInput>,
             ) -> S3Result<S3Response<GetObjectOutput>> {
+                let broken = self.broken.lock().unwrap().clone();
+                if broken.iter().any(|prefix| request.input.key.starts_with(prefix)) {
+                    return Err(s3_error!(SlowDown));
+                }
                 self.with_mishap(self.files.get_object(request), cut_short).await
             }
 
