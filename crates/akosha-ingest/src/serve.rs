@@ -131,7 +131,8 @@ impl<'a> Serving<'a> {
         self.show(is_blocked);
         let engine = &mut self.engine;
         let look_at = self.looking.is_none().then_some(self.next_look);
-        let due = engine.queue.next_due().filter(|_| self.held.is_none());
+        let is_free = self.held.is_none() && !is_blocked;
+        let due = engine.queue.next_due().filter(|_| is_free);
         let held_until = self.held.map(|hold| hold.until);
         let timer = [look_at, due, held_until].into_iter().flatten().min();
         let has_room = engine.has_room();
@@ -308,5 +309,36 @@ async fn answer(asking: &mut Option<JoinHandle<Turn>>) -> Turn {
         // A scheduler that panics is none.
         Some(asking) => asking.await.unwrap_or(Turn::Local),
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use akosha_sync::breaker::{Breakers, FAILURES};
+
+    use super::*;
+    use crate::tests::{Node, candidate, engine};
+
+    #[tokio::test]
+    async fn an_upload_that_is_due_waits_quietly_while_the_vault_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let node = Node::in_folder("server", &folder.path().join("vault"));
+        let intake = node.syncer.intake().await.unwrap();
+        let breakers = Breakers::default();
+        for _ in 0..FAILURES {
+            breakers.bucket.admit().unwrap().failed("away");
+        }
+        let mut engine = engine(&intake, breakers, true);
+        engine.queue.push(candidate(0));
+        let upload = engine.queue.take(Instant::now()).unwrap();
+        engine
+            .queue
+            .put_back(upload, Instant::now(), Duration::ZERO);
+        let (woken, cancel) = (Notify::new(), CancellationToken::new());
+        let mut serving = Serving::new(engine, Duration::from_hours(1), None, &woken);
+        let step = tokio::time::timeout(Duration::from_millis(300), serving.step(&cancel));
+        assert!(step.await.is_err(), "it did something again and again");
+        assert_eq!(serving.engine.queue.len(), 1);
+        serving.engine.stop().await;
     }
 }
