@@ -45,14 +45,7 @@ pub(crate) async fn run(
     cancel: &CancellationToken,
 ) -> Result<PullReport, SyncError> {
     let started = Instant::now();
-    let mut once = Once {
-        engine,
-        progress,
-        report: PullReport::default(),
-        merged: Merged::default(),
-        silences: 0,
-        has_gone: false,
-    };
+    let mut once = Once::new(engine, progress);
     let worked = once.work(work, cancel).await;
     let Once {
         engine, mut report, ..
@@ -69,7 +62,18 @@ pub(crate) async fn run(
     Ok(report)
 }
 
-impl Once<'_> {
+impl<'a> Once<'a> {
+    fn new(engine: Engine, progress: &'a dyn Progress) -> Self {
+        Self {
+            engine,
+            progress,
+            report: PullReport::default(),
+            merged: Merged::default(),
+            silences: 0,
+            has_gone: false,
+        }
+    }
+
     async fn work(&mut self, work: Work, cancel: &CancellationToken) -> Result<(), SyncError> {
         match work {
             Work::Vault => {
@@ -108,7 +112,10 @@ impl Once<'_> {
         cancel: &CancellationToken,
     ) -> Result<(), SyncError> {
         loop {
-            if self.silences < MAX_SILENCES && self.engine.start_work() {
+            if self.is_silent() {
+                // What was in work may have been put back since.
+                self.engine.queue.clear();
+            } else if self.engine.start_work() {
                 self.left_alone();
                 return Ok(());
             }
@@ -142,6 +149,11 @@ impl Once<'_> {
         }
     }
 
+    /// Returns whether the vault failed so often that nothing more is asked of it.
+    fn is_silent(&self) -> bool {
+        self.silences >= MAX_SILENCES
+    }
+
     fn left_alone(&mut self) {
         let message = "the vault failed again and again and is left alone for a while";
         self.report.error.get_or_insert_with(|| message.to_owned());
@@ -153,7 +165,7 @@ impl Once<'_> {
             let (system_id, upload_id) = (&hopeless.system_id, &hopeless.upload_id);
             self.report.set_aside(system_id, upload_id, reason);
         }
-        if self.silences < MAX_SILENCES {
+        if !self.is_silent() {
             for upload in piece.uploads {
                 self.engine.queue.push(upload);
             }
@@ -183,12 +195,7 @@ impl Once<'_> {
                 report.memories_skipped = self.merged.skipped;
                 report.duplicates = self.merged.duplicates;
             }
-            Report::Vault(_) => {
-                self.silences += 1;
-                if self.silences >= MAX_SILENCES {
-                    self.engine.queue.clear();
-                }
-            }
+            Report::Vault(_) => self.silences += 1,
             Report::Gone => self.has_gone = true,
             Report::Store(error) => return Err(error),
             Report::SetAside(..) | Report::Nothing => {}
@@ -215,5 +222,36 @@ pub(crate) async fn until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use akosha_sync::NoProgress;
+    use akosha_sync::breaker::Breakers;
+
+    use super::*;
+    use crate::tests::{Node, candidate, engine};
+
+    #[tokio::test]
+    async fn a_vault_that_fell_silent_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let node = Node::in_folder("server", &folder.path().join("vault"));
+        let intake = node.syncer.intake().await.unwrap();
+        let mut once = Once::new(engine(&intake, Breakers::default(), false), &NoProgress);
+        once.silences = MAX_SILENCES;
+        // Another replica had it, which is told after the vault failed for the last time.
+        let queue = &mut once.engine.queue;
+        queue.push(candidate(0));
+        let upload = queue.take(Instant::now()).unwrap();
+        queue.put_back(upload, Instant::now(), Duration::ZERO);
+        let cancel = CancellationToken::new();
+        tokio::time::timeout(Duration::from_secs(10), once.work_through(None, &cancel))
+            .await
+            .expect("it waits for nothing")
+            .unwrap();
+        once.engine.stop().await;
     }
 }
