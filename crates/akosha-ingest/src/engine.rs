@@ -88,6 +88,7 @@ impl Engine {
                 intake,
                 leases,
                 limits: Limits::new(),
+                database: breakers.database.clone(),
                 stop,
             }),
             queue: Queue::new(slots),

@@ -7,7 +7,8 @@
 //! merges an upload lets one of them in.
 //!
 //! A lease shares out work, it does not protect data: where none can be written, because the
-//! worker may only read the vault, it works without.
+//! worker may only read the vault, or where a server with a store of its own has the claim, whose
+//! work says nothing of this store, the worker works without.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -58,8 +59,10 @@ struct Document {
 enum State {
     /// There is none.
     Free,
-    /// Somebody has it.
+    /// A replica that merges into this store has it, or somebody unknown.
     Held,
+    /// A replica that merges into another store has it.
+    Foreign,
     /// Somebody had it, and died or lost it to time.
     Over,
 }
@@ -71,7 +74,7 @@ pub(crate) struct Leases {
     store: Store,
     holder: String,
     presence: Presence,
-    ttl: Duration,
+    pub(crate) ttl: Duration,
     claims: AtomicU64,
     /// Whether the vault let this replica write a lease, as far as it tried.
     writable: AtomicBool,
@@ -147,6 +150,7 @@ impl Leases {
             }
             match self.state(&key).await? {
                 State::Held => return Ok(Claim::Taken),
+                State::Foreign => return Ok(held(false)),
                 State::Over => self.vault.delete(&key).await?,
                 // It was given back meanwhile; what lies there next is somebody's.
                 State::Free => {}
@@ -217,8 +221,10 @@ impl Leases {
             Err(VaultError::TooLarge { .. }) => None,
             Err(error) => return Err(error),
         };
+        let own = self.store.writer_id().as_str();
+        let is_foreign = document.as_ref().is_some_and(|it| it.store != own);
         if let Some(document) = document
-            && document.store == self.store.writer_id().as_str()
+            && !is_foreign
             && document.holder != self.holder
             && self.presence.has_ended(&document.holder)
         {
@@ -231,6 +237,8 @@ impl Leases {
         let age = self.storage_time().await - found.last_modified;
         if age >= TimeDelta::from_std(self.ttl).unwrap_or(TimeDelta::MAX) {
             Ok(State::Over)
+        } else if is_foreign {
+            Ok(State::Foreign)
         } else {
             Ok(State::Held)
         }

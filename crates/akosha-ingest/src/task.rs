@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use akosha_sync::breaker::Breaker;
 use akosha_sync::intake::{Candidate, Fault, Intake, Intaken, blocking};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) intake: Intake,
     pub(crate) leases: Leases,
     pub(crate) limits: Limits,
+    /// The breaker of the store.
+    pub(crate) database: Breaker,
     /// Cancels what is not with the merging thread yet.
     pub(crate) stop: CancellationToken,
 }
@@ -76,7 +79,13 @@ async fn claim_and_take_in(
     let outcome = loop {
         tokio::select! {
             outcome = &mut work => break outcome,
-            () = tokio::time::sleep(leases.renewal()) => leases.renew(&mut lease).await,
+            () = tokio::time::sleep(leases.renewal()) => {
+                // While the store takes nothing the claim may lapse: another replica of it may
+                // be able to.
+                if shared.database.is_closed() {
+                    leases.renew(&mut lease).await;
+                }
+            }
         }
     };
     leases.release(lease).await;

@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use akosha_core::UploadId;
+use akosha_sync::breaker::{Breakers, FAILURES};
 use akosha_sync::vault::Vault;
 use tempfile::TempDir;
 
 use super::s3::Fault;
-use super::{Node, S3Server, age};
+use super::{Node, S3Server, age, engine, eventually};
 use crate::lease::{Claim, Leases, TTL};
 
 const ONE: &str = "01ARZ3NDEKTSV4RRFFQ69G5FA1";
@@ -90,13 +92,67 @@ async fn the_claims_of_the_dead_are_taken_over_at_once() {
     assert!(is_taken(&other).await);
     drop(dead);
     assert!(!is_taken(&other).await);
-    // Of a replica of another store nothing is known, so its time is waited for.
+}
+
+#[tokio::test]
+async fn the_claims_of_other_stores_stop_nobody_and_stay() {
+    let shared = Shared::new().await;
+    let (one, other) = (shared.replica(ONE), shared.replica(OTHER));
+    assert!(!is_taken(&one).await);
     let text = fs::read_to_string(shared.object()).unwrap();
     let writer_id = shared.node.store().writer_id().to_string();
     let foreign = text.replace(&writer_id, "01ARZ3NDEKTSV4RRFFQ69G5FA3");
     assert_ne!(foreign, text);
-    fs::write(shared.object(), foreign.replace(OTHER, ONE)).unwrap();
-    assert!(is_taken(&other).await);
+    fs::write(shared.object(), &foreign).unwrap();
+    let Claim::Held(mut lease) = other.claim(&upload()).await.unwrap() else {
+        panic!("another store says nothing of this one");
+    };
+    other.renew(&mut lease).await;
+    other.release(lease).await;
+    assert_eq!(fs::read_to_string(shared.object()).unwrap(), foreign);
+    // Nobody renews it any more.
+    age(&shared.object(), TTL + Duration::from_secs(1));
+    let Claim::Held(lease) = other.claim(&upload()).await.unwrap() else {
+        panic!("it has expired");
+    };
+    assert!(
+        fs::read_to_string(shared.object())
+            .unwrap()
+            .contains(&writer_id)
+    );
+    other.release(lease).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_lapses_while_the_store_takes_nothing() {
+    let shared = Shared::new().await;
+    let laptop = Node::in_folder("laptop", &shared.folder.path().join("vault"));
+    let upload_id = laptop.push("a").await;
+    let intake = shared.node.syncer.intake().await.unwrap();
+    let breakers = Breakers::default();
+    for _ in 0..FAILURES {
+        breakers.database.admit().unwrap().failed("full");
+    }
+    let ttl = Duration::from_millis(300);
+    let mut engine = engine(&intake, breakers, true);
+    Arc::get_mut(&mut engine.shared).unwrap().leases.ttl = ttl;
+    let mut other = shared.replica(OTHER);
+    other.ttl = ttl;
+    let found = intake.uploads(laptop.store().system_id()).await.unwrap();
+    engine.queue.push(found.into_iter().next().unwrap());
+    engine.start_work();
+    let object = shared
+        .folder
+        .path()
+        .join("vault/leases")
+        .join(upload_id.as_str());
+    eventually("a claim", || object.exists()).await;
+    tokio::time::sleep(ttl * 4).await;
+    assert!(matches!(
+        other.claim(&upload_id).await.unwrap(),
+        Claim::Held(_)
+    ));
+    engine.stop().await;
 }
 
 #[tokio::test]
