@@ -186,6 +186,14 @@ async fn a_node_syncs_by_rest() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_set_aside_is_tried_again_or_dismissed() {
     let server = Server::start().await;
+    // A sweep forgets what is set aside of uploads that the vault has not.
+    loop {
+        let status = ok(&server, "/status").await;
+        if status["ingestion"]["last_sweep_at"].is_string() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     for id in [
         "20260101_000000_laptop_000001",
         "20260101_000000_laptop_000002",
@@ -204,7 +212,12 @@ async fn what_is_set_aside_is_tried_again_or_dismissed() {
     )
     .await;
     assert_eq!(released.status, 200, "{}", released.body);
-    assert_eq!(released.json()["released"][0]["system_id"], "laptop");
+    assert_eq!(
+        released.json()["released"][0]["system_id"],
+        "laptop",
+        "{}",
+        released.body
+    );
     let listed = ok(&server, "/api/v1/quarantine").await;
     assert_eq!(listed["quarantine"].as_array().unwrap().len(), 1);
     for wrong in [
