@@ -27,9 +27,9 @@ const VARIABLE: &str = "AKOSHA_LOG";
 /// The variable that chooses how: `text`, or `json` for one object a line.
 const FORMAT: &str = "AKOSHA_LOG_FORMAT";
 
-/// What is left out unless it is asked for: rmcp logs a failed connection with the body of the
-/// answer, which may hold anything, and the command tells the failure itself.
-const LEFT_OUT: &str = "rmcp::transport::worker=off";
+/// What is left out unless rmcp is named: below `warn` it logs messages whole, before anything is
+/// taken out of them, and a failed connection with the body of the answer, which may hold anything.
+const LEFT_OUT: &str = "rmcp=warn,rmcp::transport::worker=off";
 
 /// What the file of `akosha mcp` takes. Not what [`VARIABLE`] says: below `warn` rmcp logs messages
 /// whole, and a file keeps what a terminal forgets.
@@ -155,6 +155,63 @@ fn tell_format() {
 fn filter(level: &str) -> EnvFilter {
     let asked = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
     asked
-        .and_then(|text| EnvFilter::try_new(text).ok())
-        .unwrap_or_else(|| EnvFilter::new(format!("{level},{LEFT_OUT}")))
+        .and_then(|text| EnvFilter::try_new(directives(&text)).ok())
+        .unwrap_or_else(|| EnvFilter::new(directives(level)))
+}
+
+/// Returns what is asked for, without what is left out.
+fn directives(asked: &str) -> String {
+    if asked.contains("rmcp") {
+        asked.to_owned()
+    } else {
+        format!("{asked},{LEFT_OUT}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(asked: &str) -> String {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let subscriber = fmt()
+            .with_writer(move || writer.clone())
+            .with_env_filter(EnvFilter::new(directives(asked)))
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!(target: "rmcp::service", "a message whole");
+            tracing::debug!("ours");
+        });
+        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn messages_are_logged_whole_only_where_rmcp_is_named() {
+        for asked in ["debug", "trace", "info,akosha=debug"] {
+            let logged = logged(asked);
+            assert!(
+                !logged.contains("whole") && logged.contains("ours"),
+                "{asked}"
+            );
+        }
+        assert!(logged("warn,rmcp=debug").contains("whole"));
+    }
 }
