@@ -100,8 +100,10 @@ async function api(path, body) {
   const headers = { Accept: "application/json" };
   const token = sessionStorage.getItem(TOKEN);
   if (token) headers.Authorization = `Bearer ${token}`;
-  const options = { headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(20000) };
-  if (body) {
+  const options = { headers, cache: "no-store", credentials: "omit" };
+  // What changes something takes as long as it takes, and is ended where nobody waits for it.
+  if (!body) options.signal = AbortSignal.timeout(20000);
+  else {
     options.method = "POST";
     options.body = JSON.stringify(body);
     headers["Content-Type"] = "application/json";
