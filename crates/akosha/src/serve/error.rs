@@ -43,6 +43,9 @@ pub(crate) enum ServeError {
     /// The listening socket failed.
     #[error("the server's socket failed: {0}")]
     Io(std::io::Error),
+    /// What takes connections in failed.
+    #[error("the server takes no connections any more: {0}")]
+    Deaf(String),
     /// A second signal came while the server stopped.
     #[error("stopped at once by a second signal")]
     Forced,
@@ -60,6 +63,7 @@ impl ServeError {
             Self::Tokens(failure) => failure.kind,
             Self::Bind { .. } => ErrorKind::Unavailable,
             Self::Io(_) => ErrorKind::Storage,
+            Self::Deaf(_) => ErrorKind::Internal,
             Self::Forced => ErrorKind::Cancelled,
         }
     }
@@ -88,6 +92,7 @@ impl ServeError {
             }
             Self::Tokens(failure) => return failure.hint.clone(),
             Self::Io(_) => return None,
+            Self::Deaf(_) => "start it again; if it happens again, report it with the log".into(),
             Self::Forced => {
                 "what was acknowledged is stored; queued syncs run at the next start".into()
             }

@@ -30,6 +30,7 @@ mod supervisor;
 mod tests;
 mod tls;
 
+use std::future::Future;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use akosha_store::Standing;
 use akosha_sync::breaker::Breakers;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -193,12 +195,12 @@ async fn serve(setup: Setup) -> Result<(), ServeError> {
     // Requests may queue jobs to their end, so the queue is watched until then.
     let last = CancellationToken::new();
     start_tasks(&node, &drainer, tls.as_ref(), &stop, &last);
-    let sessions = CancellationToken::new();
-    let gate = Gate::new(&stop);
     let readiness = Readiness {
         store: store.clone(),
         stopping: stop.asked.clone(),
     };
+    let sessions = CancellationToken::new();
+    let gate = Gate::new(&stop);
     let config = &options.config;
     let hosts = Hosts::new(address, &options.listen, &config.allowed_hosts);
     let per_minute = config.rate_limit_per_minute;
@@ -212,15 +214,31 @@ async fn serve(setup: Setup) -> Result<(), ServeError> {
         sessions.cancel();
         last.cancel();
         tasks.finish(deadline, || drainer.interrupt()).await;
-        audit.finish().await;
-        closing.cancel();
-        if tokio::time::timeout(CLOSE, &mut accepting).await.is_err() {
-            accepting.abort();
-        }
+        // A disk that hangs must not keep the process.
+        let _ = tokio::time::timeout(CLOSE, audit.finish()).await;
     };
+    until_stopped(stopping, &stop, &mut accepting).await?;
+    closing.cancel();
+    if tokio::time::timeout(CLOSE, &mut accepting).await.is_err() {
+        accepting.abort();
+    }
+    Ok(())
+}
+
+/// Waits until the server stopped in order. A server that takes no connections is no use to anybody
+/// and ends, for whoever runs it to start it again.
+async fn until_stopped(
+    stopping: impl Future<Output = ()>,
+    stop: &Stop,
+    accepting: &mut JoinHandle<()>,
+) -> Result<(), ServeError> {
     tokio::select! {
         () = stopping => Ok(()),
         () = stop.forced.cancelled() => Err(ServeError::Forced),
+        ended = accepting => Err(ServeError::Deaf(match ended {
+            Ok(()) => "it ended although nobody asked it to".into(),
+            Err(error) => supervisor::panicked(error),
+        })),
     }
 }
 

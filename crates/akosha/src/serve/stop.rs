@@ -19,6 +19,10 @@ use super::problem;
 /// How long stopping may take where the configuration was never read.
 const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 
+/// What is kept of the grace for tasks to end and the queue to be drained where requests do not end;
+/// at most a third of it.
+const REST: Duration = Duration::from_secs(10);
+
 /// What was asked of the server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stop {
@@ -112,15 +116,17 @@ fn grace(store: &StoreHandle) -> Duration {
     }
 }
 
-/// Waits until the server is asked to stop and its requests ended, for which they have the grace.
-/// Returns when the grace is over, for what is to be done in the rest of it.
+/// Waits until the server is asked to stop and its requests ended, for which they have the grace
+/// but for what [`REST`] keeps of it. Returns when the grace is over.
 pub(super) async fn requests_done(gate: &Gate, store: &StoreHandle) -> Instant {
     gate.stopping.cancelled().await;
-    let deadline = Instant::now() + grace(store);
+    let grace = grace(store);
+    let deadline = Instant::now() + grace;
     gate.requests.close();
-    let done = tokio::time::timeout_at(deadline, gate.requests.wait());
+    let rest = REST.min(grace / 3);
+    let done = tokio::time::timeout_at(deadline - rest, gate.requests.wait());
     if done.await.is_err() {
-        tracing::warn!("requests were still at work at the end of the grace");
+        tracing::warn!("requests were still at work when the tasks had to end");
     }
     deadline
 }

@@ -181,7 +181,7 @@ impl Supervisor {
 }
 
 /// Says what a task that did not end by itself said at last.
-fn panicked(error: JoinError) -> String {
+pub(super) fn panicked(error: JoinError) -> String {
     let Ok(said) = error.try_into_panic() else {
         return "it was cut short".into();
     };

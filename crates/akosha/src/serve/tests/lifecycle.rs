@@ -8,7 +8,8 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::support::{Answered, Server, Start, get};
-use crate::serve::{ServeError, Supervisor};
+use crate::serve::stop::Stop;
+use crate::serve::{ServeError, Supervisor, until_stopped};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_panics_is_told_of_and_disturbs_nobody() {
@@ -80,6 +81,36 @@ async fn while_it_stops_it_says_so_and_finishes_what_is_at_work() {
     at_work.read_to_string(&mut answer).await.unwrap();
     assert_eq!(Answered::of(&answer).status, 200);
     server.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_connections_ends() {
+    let mut accepting = tokio::spawn(async { panic!("on purpose") });
+    let ended = until_stopped(std::future::pending(), &Stop::new(), &mut accepting).await;
+    let error = ended.unwrap_err();
+    assert!(matches!(error, ServeError::Deaf(_)), "{error}");
+    assert!(error.to_string().contains("on purpose"), "{error}");
+    assert_eq!(error.kind().exit_code(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_does_not_end_leaves_time_for_the_queue() {
+    let server = Server::start().await;
+    let put = get(server.address, "/sync/status").await;
+    assert_eq!(put.status, 200);
+    let (_at_work, _) = half_a_request(&server).await;
+    // Queued by another process of the home: nobody woke the server.
+    server
+        .store
+        .enqueue(
+            akosha_store::Trigger::SessionEnd,
+            &serde_json::to_string(&akosha_sync::SyncRequest::default()).unwrap(),
+        )
+        .unwrap();
+    let store = server.store.clone();
+    server.stopped().await.unwrap();
+    assert_eq!(store.queue().unwrap().pending, 0);
+    assert!(store.queue().unwrap().last_success_at.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
