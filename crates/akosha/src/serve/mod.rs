@@ -195,10 +195,11 @@ async fn serve(setup: Setup) -> Result<(), ServeError> {
     // Requests may queue jobs to their end, so the queue is watched until then.
     let last = CancellationToken::new();
     start_tasks(&node, &drainer, tls.as_ref(), &stop, &last);
-    let readiness = Readiness {
-        store: store.clone(),
-        stopping: stop.asked.clone(),
-    };
+    let readiness = Readiness::new(store.clone(), stop.asked.clone());
+    tasks.start("store_watch", last.clone(), {
+        let readiness = readiness.clone();
+        move |until| readiness.clone().watch(until)
+    });
     let sessions = CancellationToken::new();
     let gate = Gate::new(&stop);
     let config = &options.config;

@@ -94,6 +94,30 @@ async fn a_server_that_takes_no_connections_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_cannot_be_read_makes_the_server_unready() {
+    let server = Server::start().await;
+    assert_eq!(get(server.address, "/ready").await.status, 200);
+    let database = server.home.path().join("home/akosha.db");
+    let database = rusqlite::Connection::open(database).unwrap();
+    for (change, status) in [
+        ("ALTER TABLE tokens RENAME TO tokens_away", 503),
+        ("ALTER TABLE tokens_away RENAME TO tokens", 200),
+    ] {
+        database.execute(change, []).unwrap();
+        let mut last = get(server.address, "/ready").await;
+        for _ in 0..150 {
+            if last.status == status {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            last = get(server.address, "/ready").await;
+        }
+        assert_eq!(last.status, status, "{}", last.body);
+    }
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_does_not_end_leaves_time_for_the_queue() {
     let server = Server::start().await;
     let put = get(server.address, "/sync/status").await;
