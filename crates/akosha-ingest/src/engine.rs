@@ -2,16 +2,18 @@
 
 mod settle;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use akosha_core::ErrorKind;
 use akosha_store::Store;
 use akosha_sync::SyncError;
 use akosha_sync::breaker::{Breakers, Permit};
-use akosha_sync::intake::Intake;
+use akosha_sync::intake::{Candidate, Intake};
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{self, JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +54,10 @@ pub(crate) struct Engine {
     pub(crate) board: Board,
     breakers: Breakers,
     merger: Merger,
-    thread: JoinHandle<()>,
+    /// The thread that merges, until its end is seen.
+    pub(crate) thread: Option<JoinHandle<()>>,
+    /// What each task works on.
+    working: HashMap<task::Id, Candidate>,
     sender: mpsc::Sender<Piece>,
     absent: Absent,
     suspects: Suspects,
@@ -97,7 +102,8 @@ impl Engine {
             board,
             breakers,
             merger,
-            thread,
+            thread: Some(thread),
+            working: HashMap::new(),
             sender,
             absent: Absent::default(),
             suspects: Suspects::default(),
@@ -161,10 +167,20 @@ impl Engine {
                 return false;
             };
             let (shared, merger) = (Arc::clone(&self.shared), self.merger.clone());
-            self.tasks
-                .spawn(async move { (take_in(shared, merger, candidate).await, permit) });
+            let work = take_in(shared, merger, candidate.clone());
+            self.spawn(candidate, async move { (work.await, permit) });
         }
         self.queue.len() > 0
+    }
+
+    /// Starts a task that works on an upload.
+    pub(crate) fn spawn(
+        &mut self,
+        candidate: Candidate,
+        work: impl Future<Output = (Ended, Permit)> + Send + 'static,
+    ) {
+        let id = self.tasks.spawn(work).id();
+        self.working.insert(id, candidate);
     }
 
     /// Shows how many uploads are set aside.
@@ -197,24 +213,37 @@ impl Engine {
 
     /// Stops: what is not with the merging thread is left, what is there is finished, every claim is
     /// given back.
-    pub(crate) async fn stop(mut self) {
+    ///
+    /// # Errors
+    /// Fails where the merging thread did not end as it should.
+    pub(crate) async fn stop(mut self) -> Result<(), SyncError> {
         self.shared.stop.cancel();
         self.queue.clear();
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Ok((ended, permit)) = ended {
-                // What cannot be noted now is found again.
-                let _ = self.settle(ended, permit).await;
-            }
+        while let Some(joined) = self.tasks.join_next_with_id().await {
+            // What cannot be noted now is found again.
+            let _ = self.joined(joined).await;
         }
         self.show_load();
         let Self { merger, thread, .. } = self;
         drop(merger);
-        let _ = thread.await;
+        match thread {
+            Some(thread) => thread.await.map_err(|error| no_merger(&error)),
+            None => Ok(()),
+        }
     }
 
     /// Returns the time of this machine.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.shared.intake.store().sources().clock.now()
+    }
+}
+
+/// Says that the thread that merges is gone.
+pub(crate) fn no_merger(error: &JoinError) -> SyncError {
+    SyncError::Local {
+        message: format!("the thread that merges uploads ended: {error}"),
+        hint: "this is a defect: report it; what is not merged is found again".into(),
+        kind: ErrorKind::Internal,
     }
 }
 

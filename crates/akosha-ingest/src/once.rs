@@ -3,7 +3,7 @@
 use akosha_store::{Merged, Store};
 use akosha_sync::intake::Candidate;
 use akosha_sync::{Progress, ProgressState, PullReport, SyncError};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -51,8 +51,9 @@ pub(crate) async fn run(
         engine, mut report, ..
     } = once;
     let intake = engine.shared.intake.clone();
-    engine.stop().await;
+    let stopped = engine.stop().await;
     worked?;
+    stopped?;
     // Content that another machine erased must leave no trace here either.
     if let Err(error) = intake.on_store(Store::scrub).await {
         tracing::warn!(%error, "what was erased is scrubbed by the next pull");
@@ -132,16 +133,14 @@ impl<'a> Once<'a> {
             let due = engine.queue.next_due();
             let has_room = engine.has_room();
             tokio::select! {
-                Some(ended) = engine.tasks.join_next() => {
-                    if let Ok((ended, permit)) = ended {
-                        let outcome = engine.settle(ended, permit).await?;
-                        self.note(outcome)?;
-                    }
+                Some(joined) = engine.tasks.join_next_with_id() => {
+                    let outcome = engine.joined(joined).await?;
+                    self.note(outcome)?;
                 }
                 Some(piece) = engine.found.recv(), if has_room => self.take(piece),
                 looked = ended(&mut looking) => {
                     looking = None;
-                    self.looked(looked)?;
+                    self.looked(looked.ok())?;
                 }
                 () = until(due) => {}
                 () = cancel.cancelled() => return Err(SyncError::Cancelled),
@@ -209,10 +208,10 @@ impl<'a> Once<'a> {
     }
 }
 
-/// Waits for the end of a look; for ever where there is none. `None` where it was lost.
-pub(crate) async fn ended(looking: &mut Option<JoinHandle<Looked>>) -> Option<Looked> {
-    match looking {
-        Some(looking) => looking.await.ok(),
+/// Waits for the end of a task; for ever where there is none.
+pub(crate) async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    match task {
+        Some(task) => task.await,
         None => std::future::pending().await,
     }
 }
@@ -252,6 +251,6 @@ mod tests {
             .await
             .expect("it waits for nothing")
             .unwrap();
-        once.engine.stop().await;
+        once.engine.stop().await.unwrap();
     }
 }

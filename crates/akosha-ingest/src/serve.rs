@@ -1,5 +1,8 @@
 //! Work until it is stopped: a poll every interval, a sweep now and then.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, Looked, Report};
+use crate::engine::{Engine, Looked, Report, no_merger};
 use crate::look::{Look, Piece};
 use crate::once::{ended, until};
 use crate::{News, OrchestratorMode, Scheduler, Turn, WorkerState};
@@ -59,16 +62,20 @@ struct Hold {
 }
 
 /// Runs the engine until it is cancelled.
+///
+/// # Errors
+/// Fails where the thread that merges is gone.
 pub(crate) async fn run(
     engine: Engine,
     interval: Duration,
     scheduler: Option<Arc<dyn Scheduler>>,
     woken: &Notify,
     cancel: &CancellationToken,
-) {
+) -> Result<(), SyncError> {
     let mut serving = Serving::new(engine, interval, scheduler, woken);
-    while !cancel.is_cancelled() {
-        serving.step(cancel).await;
+    let mut result = Ok(());
+    while result.is_ok() && !cancel.is_cancelled() {
+        result = serving.step(cancel).await;
     }
     let Serving {
         engine,
@@ -80,7 +87,7 @@ pub(crate) async fn run(
         asking.abort();
     }
     let board = engine.board.clone();
-    engine.stop().await;
+    let stopped = engine.stop().await;
     if let Some(looking) = looking {
         let _ = looking.await;
     }
@@ -88,6 +95,7 @@ pub(crate) async fn run(
         status.state = WorkerState::Off;
         status.next_poll_at = None;
     });
+    result.and(stopped)
 }
 
 impl<'a> Serving<'a> {
@@ -115,7 +123,10 @@ impl<'a> Serving<'a> {
     }
 
     /// Starts what is due and waits for what happens next.
-    async fn step(&mut self, cancel: &CancellationToken) {
+    ///
+    /// # Errors
+    /// Fails where the thread that merges is gone.
+    async fn step(&mut self, cancel: &CancellationToken) -> Result<(), SyncError> {
         let now = Instant::now();
         if let Some(hold) = self.held.take_if(|hold| hold.until <= now)
             && hold.is_promised
@@ -137,21 +148,23 @@ impl<'a> Serving<'a> {
         let timer = [look_at, due, held_until].into_iter().flatten().min();
         let has_room = engine.has_room();
         tokio::select! {
-            Some(ended) = engine.tasks.join_next() => match ended {
-                Ok((ended, permit)) => match engine.settle(ended, permit).await {
-                    Ok(outcome) => self.has_merged |= matches!(outcome, Report::Merged(_)),
-                    Err(error) => engine.board.update(|it| it.last_error = Some(error.to_string())),
-                },
-                Err(error) => tracing::error!(%error, "the work on an upload ended without a result"),
+            Some(joined) = engine.tasks.join_next_with_id() => match engine.joined(joined).await {
+                Ok(outcome) => self.has_merged |= matches!(outcome, Report::Merged(_)),
+                Err(error) => engine.board.update(|it| it.last_error = Some(error.to_string())),
             },
+            thread = ended(&mut engine.thread) => {
+                engine.thread = None;
+                return thread.map_err(|error| no_merger(&error));
+            }
             Some(piece) = engine.found.recv(), if has_room => self.take(piece),
             looked = ended(&mut self.looking) => {
                 self.looking = None;
-                self.looked(looked).await;
+                self.looked(looked.ok()).await;
             }
-            turn = answer(&mut self.asking) => {
+            turn = ended(&mut self.asking) => {
                 self.asking = None;
-                match turn {
+                // A scheduler that panics is none.
+                match turn.unwrap_or(Turn::Local) {
                     Turn::Local => self.held = None,
                     Turn::Scheduler => {
                         if let Some(hold) = &mut self.held {
@@ -167,6 +180,7 @@ impl<'a> Serving<'a> {
             () = until(timer) => {}
             () = cancel.cancelled() => {}
         }
+        Ok(())
     }
 
     fn start_look(&mut self, now: Instant) {
@@ -301,44 +315,5 @@ impl News {
             self.oldest
                 .map_or(upload.at, |oldest| oldest.min(upload.at)),
         );
-    }
-}
-
-async fn answer(asking: &mut Option<JoinHandle<Turn>>) -> Turn {
-    match asking {
-        // A scheduler that panics is none.
-        Some(asking) => asking.await.unwrap_or(Turn::Local),
-        None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use akosha_sync::breaker::{Breakers, FAILURES};
-
-    use super::*;
-    use crate::tests::{Node, candidate, engine};
-
-    #[tokio::test]
-    async fn an_upload_that_is_due_waits_quietly_while_the_vault_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let node = Node::in_folder("server", &folder.path().join("vault"));
-        let intake = node.syncer.intake().await.unwrap();
-        let breakers = Breakers::default();
-        for _ in 0..FAILURES {
-            breakers.bucket.admit().unwrap().failed("away");
-        }
-        let mut engine = engine(&intake, breakers, true);
-        engine.queue.push(candidate(0));
-        let upload = engine.queue.take(Instant::now()).unwrap();
-        engine
-            .queue
-            .put_back(upload, Instant::now(), Duration::ZERO);
-        let (woken, cancel) = (Notify::new(), CancellationToken::new());
-        let mut serving = Serving::new(engine, Duration::from_hours(1), None, &woken);
-        let step = tokio::time::timeout(Duration::from_millis(300), serving.step(&cancel));
-        assert!(step.await.is_err(), "it did something again and again");
-        assert_eq!(serving.engine.queue.len(), 1);
-        serving.engine.stop().await;
     }
 }

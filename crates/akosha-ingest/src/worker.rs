@@ -57,8 +57,8 @@ impl IngestWorker {
     /// in work. Where no vault is set it only waits.
     ///
     /// # Errors
-    /// Fails where the configuration or the keys of the vault are wrong. What the vault or the
-    /// store refuses is in the status, and tried again.
+    /// Fails where the configuration or the keys of the vault are wrong, and where its merging
+    /// thread is gone. What the vault or the store refuses is in the status, and tried again.
     pub async fn run(&self, cancel: CancellationToken) -> Result<(), SyncError> {
         if !self.board.read().enabled {
             cancel.cancelled().await;
@@ -71,8 +71,7 @@ impl IngestWorker {
         let engine = self.engine(&mode, &cancel).await?;
         let interval = self.syncer.config().config.poll_interval;
         let scheduler = self.scheduler.clone();
-        serve::run(engine, interval, scheduler, &self.woken, &cancel).await;
-        Ok(())
+        serve::run(engine, interval, scheduler, &self.woken, &cancel).await
     }
 
     /// Looks through the whole vault and takes in what is there until nothing is left. May run

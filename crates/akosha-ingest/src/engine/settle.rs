@@ -6,6 +6,7 @@ use akosha_sync::breaker::Permit;
 use akosha_sync::intake::{Candidate, Fault, Intaken};
 use akosha_sync::{PullReport, SyncError};
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::task::{self, JoinError};
 use tokio::time::Instant;
 
 use super::Engine;
@@ -44,15 +45,37 @@ pub(crate) enum Report {
 }
 
 impl Engine {
+    /// Settles the end of a task; where that ended without a result, its upload is set aside.
+    ///
+    /// # Errors
+    /// Fails where the store cannot note it.
+    pub(crate) async fn joined(
+        &mut self,
+        joined: Result<(task::Id, (Ended, Permit)), JoinError>,
+    ) -> Result<Report, SyncError> {
+        match joined {
+            Ok((id, (ended, permit))) => {
+                self.working.remove(&id);
+                self.settle(ended, permit).await
+            }
+            Err(error) => {
+                tracing::error!(%error, "the work on an upload ended without a result");
+                let Some(candidate) = self.working.remove(&error.id()) else {
+                    return Ok(Report::Nothing);
+                };
+                self.queue.finish(&candidate);
+                let reason = format!("a defect of Akosha: {error}");
+                self.set_aside(&candidate, &reason).await?;
+                Ok(Report::SetAside(candidate, reason))
+            }
+        }
+    }
+
     /// Settles what became of an upload.
     ///
     /// # Errors
     /// Fails where the store cannot note it.
-    pub(crate) async fn settle(
-        &mut self,
-        ended: Ended,
-        permit: Permit,
-    ) -> Result<Report, SyncError> {
+    async fn settle(&mut self, ended: Ended, permit: Permit) -> Result<Report, SyncError> {
         let Ended {
             candidate,
             outcome,

@@ -36,9 +36,8 @@ async fn look(engine: &mut Engine, look: Look) -> usize {
         }
     }
     engine.start_work();
-    while let Some(ended) = engine.tasks.join_next().await {
-        let (ended, permit) = ended.unwrap();
-        let outcome = engine.settle(ended, permit).await.unwrap();
+    while let Some(joined) = engine.tasks.join_next_with_id().await {
+        let outcome = engine.joined(joined).await.unwrap();
         merged += usize::from(matches!(outcome, crate::engine::Report::Merged(_)));
         engine.start_work();
     }
@@ -78,7 +77,7 @@ async fn ten_thousand_idle_systems_cost_one_listing() {
     let before = server.lists();
     assert_eq!(look(&mut engine, Look::Poll).await, 1);
     assert_eq!(server.lists(), before + 1);
-    engine.stop().await;
+    engine.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -131,7 +130,7 @@ async fn markers_go_once_they_are_old_and_their_uploads_are_settled() {
         marker("two words").exists(),
         "nobody's key is nobody's to remove"
     );
-    engine.stop().await;
+    engine.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -147,7 +146,7 @@ async fn a_sweep_finds_what_has_no_marker() {
     assert_eq!(look(&mut engine, Look::Poll).await, 0);
     assert_eq!(look(&mut engine, Look::Sweep).await, 1);
     assert_eq!(look(&mut engine, Look::Sweep).await, 0);
-    engine.stop().await;
+    engine.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -195,5 +194,5 @@ async fn what_may_pass_later_waits_and_what_cannot_is_read_once() {
     fs::remove_file(&manifest).unwrap();
     look(&mut engine, Look::Sweep).await;
     assert_eq!(node.store().quarantined().unwrap(), []);
-    engine.stop().await;
+    engine.stop().await.unwrap();
 }

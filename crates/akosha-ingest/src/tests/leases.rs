@@ -152,7 +152,7 @@ async fn a_claim_lapses_while_the_store_takes_nothing() {
         other.claim(&upload_id).await.unwrap(),
         Claim::Held(_)
     ));
-    engine.stop().await;
+    engine.stop().await.unwrap();
 }
 
 #[tokio::test]

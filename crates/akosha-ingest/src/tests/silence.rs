@@ -34,7 +34,7 @@ async fn a_look_and_no_upload_finds_out_whether_the_vault_is_back() {
     assert!(looked.result.is_ok());
     assert!(!engine.start_work());
     assert_eq!(engine.queue.in_work(), 1);
-    engine.stop().await;
+    engine.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,63 @@
+//! The steps of the worker.
+
+use akosha_sync::breaker::{Breakers, FAILURES};
+
+use super::*;
+use crate::tests::{Node, candidate, engine};
+
+#[tokio::test]
+async fn an_upload_that_is_due_waits_quietly_while_the_vault_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::in_folder("server", &folder.path().join("vault"));
+    let intake = node.syncer.intake().await.unwrap();
+    let breakers = Breakers::default();
+    for _ in 0..FAILURES {
+        breakers.bucket.admit().unwrap().failed("away");
+    }
+    let mut engine = engine(&intake, breakers, true);
+    engine.queue.push(candidate(0));
+    let upload = engine.queue.take(Instant::now()).unwrap();
+    engine
+        .queue
+        .put_back(upload, Instant::now(), Duration::ZERO);
+    let (woken, cancel) = (Notify::new(), CancellationToken::new());
+    let mut serving = Serving::new(engine, Duration::from_hours(1), None, &woken);
+    let step = tokio::time::timeout(Duration::from_millis(300), serving.step(&cancel));
+    assert!(step.await.is_err(), "it did something again and again");
+    assert_eq!(serving.engine.queue.len(), 1);
+    serving.engine.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn it_ends_where_nothing_can_be_merged_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::in_folder("server", &folder.path().join("vault"));
+    let intake = node.syncer.intake().await.unwrap();
+    let mut engine = engine(&intake, Breakers::default(), true);
+    engine.thread = Some(tokio::spawn(async { panic!("a defect") }));
+    let (woken, cancel) = (Notify::new(), CancellationToken::new());
+    let run = run(engine, Duration::from_hours(1), None, &woken, &cancel);
+    let ended = tokio::time::timeout(Duration::from_secs(10), run).await;
+    let error = ended.expect("it goes on for nothing").unwrap_err();
+    assert!(error.to_string().contains("a defect"), "{error}");
+}
+
+#[tokio::test]
+async fn an_upload_whose_work_panics_is_set_aside_and_gives_its_slot_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::in_folder("server", &folder.path().join("vault"));
+    let intake = node.syncer.intake().await.unwrap();
+    let mut engine = engine(&intake, Breakers::default(), true);
+    engine.queue.push(candidate(0));
+    let upload = engine.queue.take(Instant::now()).unwrap();
+    engine.spawn(upload, async { panic!("a defect") });
+    let joined = engine.tasks.join_next_with_id().await.unwrap();
+    let outcome = engine.joined(joined).await.unwrap();
+    assert!(matches!(outcome, Report::SetAside(..)), "{outcome:?}");
+    assert_eq!(engine.queue.in_work(), 0);
+    let set_aside = intake.store().quarantined().unwrap();
+    assert!(set_aside[0].reason.contains("a defect"), "{set_aside:?}");
+    engine.queue.push(candidate(0));
+    assert_eq!(engine.queue.len(), 1, "it can be tried again");
+    engine.stop().await.unwrap();
+}
