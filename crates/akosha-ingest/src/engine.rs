@@ -58,7 +58,7 @@ pub(crate) struct Engine {
     pub(crate) thread: Option<JoinHandle<()>>,
     /// What each task works on.
     working: HashMap<task::Id, Candidate>,
-    sender: mpsc::Sender<Piece>,
+    pub(crate) sender: mpsc::Sender<Piece>,
     absent: Absent,
     suspects: Suspects,
     is_patient: bool,

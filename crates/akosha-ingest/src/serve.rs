@@ -228,6 +228,10 @@ impl<'a> Serving<'a> {
         if let Err(error) = self.engine.count_quarantined().await {
             tracing::info!(%error, "what is set aside was not counted");
         }
+        // What the look gave last is part of its news.
+        while let Ok(piece) = self.engine.found.try_recv() {
+            self.take(piece);
+        }
         self.tell_scheduler(now);
         self.scrub_if_idle().await;
     }

@@ -1,8 +1,10 @@
 //! The steps of the worker.
 
 use akosha_sync::breaker::{Breakers, FAILURES};
+use async_trait::async_trait;
 
 use super::*;
+use crate::OrchestratorHealth;
 use crate::tests::{Node, candidate, engine};
 
 #[tokio::test]
@@ -60,4 +62,55 @@ async fn an_upload_whose_work_panics_is_set_aside_and_gives_its_slot_back() {
     engine.queue.push(candidate(0));
     assert_eq!(engine.queue.len(), 1, "it can be tried again");
     engine.stop().await.unwrap();
+}
+
+/// A scheduler that takes what it is told.
+#[derive(Debug)]
+struct Told;
+
+#[async_trait]
+impl Scheduler for Told {
+    async fn tell(&self, _news: &News) -> Turn {
+        Turn::Scheduler
+    }
+
+    fn triggered(&self) {}
+
+    fn missed(&self) {}
+
+    fn health(&self) -> OrchestratorHealth {
+        OrchestratorHealth {
+            mode: OrchestratorMode::Normal,
+            ..OrchestratorHealth::default()
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_look_gives_as_it_ends_is_told_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::in_folder("server", &folder.path().join("vault"));
+    let intake = node.syncer.intake().await.unwrap();
+    let engine = engine(&intake, Breakers::default(), true);
+    let piece = Piece {
+        uploads: vec![candidate(0)],
+        hopeless: Vec::new(),
+    };
+    engine.sender.try_send(piece).unwrap();
+    let woken = Notify::new();
+    let mut serving = Serving::new(
+        engine,
+        Duration::from_hours(1),
+        Some(Arc::new(Told)),
+        &woken,
+    );
+    let look = Look::Poll;
+    let looked = Looked {
+        look,
+        result: Ok(()),
+    };
+    serving.looked(Some(looked)).await;
+    assert_eq!(serving.engine.queue.len(), 1);
+    assert!(serving.asking.is_some(), "nobody was told");
+    serving.engine.stop().await.unwrap();
 }
