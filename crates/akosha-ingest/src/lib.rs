@@ -20,6 +20,7 @@ mod quarantine;
 mod queue;
 mod record;
 mod scheduler;
+mod scrub;
 mod serve;
 mod status;
 mod suspects;

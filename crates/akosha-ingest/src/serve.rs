@@ -6,7 +6,6 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use akosha_store::Store;
 use akosha_sync::SyncError;
 use akosha_sync::intake::Candidate;
 use tokio::sync::Notify;
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::{Engine, Looked, Report, no_merger};
 use crate::look::{Look, Piece};
 use crate::once::{ended, until};
+use crate::scrub::Scrubbing;
 use crate::{News, OrchestratorMode, Scheduler, Turn, WorkerState};
 
 /// Pause between two sweeps.
@@ -48,8 +48,7 @@ struct Serving<'a> {
     asking: Option<JoinHandle<Turn>>,
     /// Work that waits for the scheduler's word.
     held: Option<Hold>,
-    /// Whether anything was merged since erased content was scrubbed last.
-    has_merged: bool,
+    scrubbing: Scrubbing,
 }
 
 /// Work that waits for the scheduler's word.
@@ -81,6 +80,7 @@ pub(crate) async fn run(
         engine,
         looking,
         asking,
+        scrubbing,
         ..
     } = serving;
     if let Some(asking) = asking {
@@ -91,6 +91,7 @@ pub(crate) async fn run(
     if let Some(looking) = looking {
         let _ = looking.await;
     }
+    scrubbing.stop().await;
     board.update(|status| {
         status.state = WorkerState::Off;
         status.next_poll_at = None;
@@ -118,7 +119,7 @@ impl<'a> Serving<'a> {
             news: News::default(),
             asking: None,
             held: None,
-            has_merged: false,
+            scrubbing: Scrubbing::new(),
         }
     }
 
@@ -149,7 +150,8 @@ impl<'a> Serving<'a> {
         let has_room = engine.has_room();
         tokio::select! {
             Some(joined) = engine.tasks.join_next_with_id() => match engine.joined(joined).await {
-                Ok(outcome) => self.has_merged |= matches!(outcome, Report::Merged(_)),
+                Ok(Report::Merged(_)) => self.scrubbing.merged(),
+                Ok(_) => {}
                 Err(error) => engine.board.update(|it| it.last_error = Some(error.to_string())),
             },
             thread = ended(&mut engine.thread) => {
@@ -173,6 +175,7 @@ impl<'a> Serving<'a> {
                     }
                 }
             }
+            () = self.scrubbing.ended() => {}
             () = self.woken.notified() => {
                 self.held = None;
                 self.next_look = Instant::now();
@@ -233,7 +236,9 @@ impl<'a> Serving<'a> {
             self.take(piece);
         }
         self.tell_scheduler(now);
-        self.scrub_if_idle().await;
+        if self.engine.queue.len() == 0 && self.engine.queue.in_work() == 0 {
+            self.scrubbing.start(&self.engine.shared.intake);
+        }
     }
 
     /// Queues what a look found. Where nothing else is worked on it is the scheduler's to say when;
@@ -275,19 +280,6 @@ impl<'a> Serving<'a> {
             hold.until = now + self.interval;
         }
         self.asking = Some(tokio::spawn(async move { scheduler.tell(&news).await }));
-    }
-
-    /// Content that another machine erased must leave no trace here either.
-    async fn scrub_if_idle(&mut self) {
-        let queue = &self.engine.queue;
-        if !self.has_merged || queue.len() > 0 || queue.in_work() > 0 {
-            return;
-        }
-        self.has_merged = false;
-        if let Err(error) = self.engine.shared.intake.on_store(Store::scrub).await {
-            self.has_merged = true;
-            tracing::warn!(%error, "what was erased is scrubbed later");
-        }
     }
 
     fn show(&mut self, is_blocked: bool) {
