@@ -39,7 +39,7 @@ struct Serving<'a> {
     woken: &'a Notify,
     next_look: Instant,
     next_sweep: Instant,
-    /// When the vault was swept last.
+    /// When the last sweep began.
     swept: Option<Instant>,
     looking: Option<JoinHandle<Looked>>,
     /// What the look that is under way found.
@@ -196,6 +196,10 @@ impl<'a> Serving<'a> {
             Ok(looking) => {
                 self.news = News::default();
                 self.looking = Some(looking);
+                if look == Look::Sweep {
+                    self.swept = Some(now);
+                    self.next_sweep = now + SWEEP_EVERY;
+                }
             }
             Err(until) => self.next_look = until,
         }
@@ -207,21 +211,8 @@ impl<'a> Serving<'a> {
         if looked.as_ref().is_some_and(|it| it.result.is_ok()) {
             self.engine.looked_well();
         }
-        match looked {
-            Some(Looked {
-                look: Look::Sweep,
-                result: Ok(()),
-            }) => {
-                self.swept = Some(now);
-                self.next_sweep = now + SWEEP_EVERY;
-            }
-            Some(
-                Looked { result: Ok(()), .. }
-                | Looked {
-                    result: Err(SyncError::Cancelled),
-                    ..
-                },
-            ) => {}
+        match looked.map(|it| it.result) {
+            Some(Ok(()) | Err(SyncError::Cancelled)) => {}
             // What was written while the vault failed may lack its marker.
             _ => {
                 let earliest = self.swept.map_or(now, |swept| swept + SWEEP_AT_MOST_EVERY);

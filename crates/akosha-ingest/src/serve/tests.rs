@@ -114,3 +114,27 @@ async fn what_a_look_gives_as_it_ends_is_told_too() {
     assert!(serving.asking.is_some(), "nobody was told");
     serving.engine.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_sweep_that_fails_is_not_repeated_at_every_poll() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::in_folder("server", &folder.path().join("vault"));
+    let intake = node.syncer.intake().await.unwrap();
+    let engine = engine(&intake, Breakers::default(), true);
+    let woken = Notify::new();
+    let mut serving = Serving::new(engine, Duration::from_secs(1), None, &woken);
+    let now = Instant::now();
+    serving.start_look(now);
+    let mut looked = ended(&mut serving.looking).await.unwrap();
+    serving.looking = None;
+    assert_eq!(looked.look, Look::Sweep);
+    looked.result = Err(SyncError::Local {
+        message: "away".into(),
+        hint: String::new(),
+        kind: akosha_core::ErrorKind::Unavailable,
+    });
+    serving.looked(Some(looked)).await;
+    assert!(serving.next_sweep >= now + SWEEP_AT_MOST_EVERY);
+    assert!(serving.next_sweep < now + SWEEP_EVERY);
+    serving.engine.stop().await.unwrap();
+}
