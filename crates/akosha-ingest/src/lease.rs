@@ -10,9 +10,8 @@
 //! worker may only read the vault, or where a server with a store of its own has the claim, whose
 //! work says nothing of this store, the worker works without.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use akosha_core::{ErrorKind, UploadId, time};
@@ -33,6 +32,9 @@ const MAX_BYTES: u64 = 4 << 10;
 
 /// Tries to claim one upload before it counts as taken.
 const MAX_TRIES: u32 = 3;
+
+/// How long no lease is written after the vault refused one.
+pub(crate) const REFUSAL_HOLDS: Duration = Duration::from_mins(10);
 
 /// How long the storage's clock is not asked again.
 const CLOCK_HOLDS: Duration = Duration::from_mins(1);
@@ -76,8 +78,8 @@ pub(crate) struct Leases {
     presence: Presence,
     pub(crate) ttl: Duration,
     claims: AtomicU64,
-    /// Whether the vault let this replica write a lease, as far as it tried.
-    writable: AtomicBool,
+    /// When the vault did not let this replica write a lease.
+    refused: Mutex<Option<Instant>>,
     /// How far the storage's clock is ahead of this machine's, and when that was asked.
     ahead: Mutex<Option<(Instant, TimeDelta)>>,
 }
@@ -111,7 +113,7 @@ impl Leases {
             holder: holder.to_owned(),
             ttl: TTL,
             claims: AtomicU64::new(0),
-            writable: AtomicBool::new(true),
+            refused: Mutex::default(),
             ahead: Mutex::default(),
         }
     }
@@ -132,14 +134,14 @@ impl Leases {
         };
         let key = VaultKey::lease(upload_id);
         for _ in 0..MAX_TRIES {
-            if !self.writable.load(Ordering::Relaxed) {
+            if !self.is_writable() {
                 return Ok(held(false));
             }
             match self.vault.claim(&key, self.document(number)?).await {
                 Ok(Created::Created) => return Ok(held(true)),
                 Ok(Created::AlreadyThere) => {}
                 Err(error) if is_refusal(&error) => {
-                    self.writable.store(false, Ordering::Relaxed);
+                    *self.refusal() = Some(Instant::now());
                     tracing::warn!(
                         %error,
                         "no leases can be written: replicas may do the same work twice"
@@ -157,6 +159,16 @@ impl Leases {
             }
         }
         Ok(Claim::Taken)
+    }
+
+    /// Returns whether leases can be written, as far as is known. Rights are given and taken.
+    fn is_writable(&self) -> bool {
+        self.refusal()
+            .is_none_or(|refused| refused.elapsed() >= REFUSAL_HOLDS)
+    }
+
+    fn refusal(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a claim for another [`TTL`]. One that has expired meanwhile stays as it is: another

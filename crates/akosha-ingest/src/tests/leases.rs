@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::s3::Fault;
 use super::{Node, S3Server, age, engine, eventually};
-use crate::lease::{Claim, Leases, TTL};
+use crate::lease::{Claim, Leases, REFUSAL_HOLDS, TTL};
 
 const ONE: &str = "01ARZ3NDEKTSV4RRFFQ69G5FA1";
 const OTHER: &str = "01ARZ3NDEKTSV4RRFFQ69G5FA2";
@@ -202,4 +202,22 @@ async fn who_may_only_read_works_without_leases() {
         .await
         .unwrap();
     assert_eq!(report.uploads_merged, 1, "{report:?}");
+}
+
+#[tokio::test]
+async fn the_right_to_write_leases_is_seen_when_it_comes() {
+    let shared = Shared::new().await;
+    let one = shared.replica(ONE);
+    let folder = shared.object().parent().unwrap().to_owned();
+    fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    fs::write(&folder, "").unwrap();
+    assert!(!is_taken(&one).await, "it works without");
+    fs::remove_file(&folder).unwrap();
+    assert!(!is_taken(&one).await);
+    assert!(!shared.object().exists(), "it does not try each time");
+    tokio::time::pause();
+    tokio::time::advance(REFUSAL_HOLDS).await;
+    tokio::time::resume();
+    assert!(!is_taken(&one).await);
+    assert!(shared.object().exists());
 }
