@@ -270,7 +270,7 @@ impl Looking {
     /// Removes leases of replicas that died long ago. What fails is left for the next look.
     async fn remove_old_leases(&self) {
         let vault = self.intake().vault();
-        let now = self.now();
+        let now = self.shared.leases.storage_time().await;
         let old: Result<Vec<UploadId>, _> = vault
             .list_leases()
             .try_filter_map(async |(upload_id, at)| {

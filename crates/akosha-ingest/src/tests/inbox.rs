@@ -1,8 +1,9 @@
 //! What a look costs, and what becomes of markers.
 
 use std::fs;
+use std::sync::Arc;
 
-use akosha_core::{SystemId, UploadId};
+use akosha_core::{FixedClock, SystemId, UploadId};
 use akosha_store::UploadRecord;
 use akosha_sync::breaker::Breakers;
 
@@ -194,5 +195,33 @@ async fn what_may_pass_later_waits_and_what_cannot_is_read_once() {
     fs::remove_file(&manifest).unwrap();
     look(&mut engine, Look::Sweep).await;
     assert_eq!(node.store().quarantined().unwrap(), []);
+    engine.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_machine_whose_clock_is_wrong_takes_no_leases_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = folder.path().join("vault");
+    let node = Node::with_options(
+        "server",
+        |config| config.cloud_bucket = format!("file://{}", vault.display()),
+        |options| {
+            let ahead = options.sources.clock.now() + chrono::TimeDelta::days(3);
+            options.sources.clock = Arc::new(FixedClock::new(ahead));
+        },
+    );
+    let (young, old) = (
+        vault.join("leases/20260102_030405_laptop_00000a"),
+        vault.join("leases/20260102_030405_laptop_00000b"),
+    );
+    fs::create_dir_all(vault.join("leases")).unwrap();
+    for lease in [&young, &old] {
+        fs::write(lease, "{}").unwrap();
+    }
+    age(&old, LONG);
+    let intake = node.syncer.intake().await.unwrap();
+    let mut engine = engine(&intake, Breakers::default(), true);
+    look(&mut engine, Look::Sweep).await;
+    assert!(young.exists() && !old.exists());
     engine.stop().await.unwrap();
 }

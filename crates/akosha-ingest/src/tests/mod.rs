@@ -35,6 +35,14 @@ pub(crate) struct Node {
 
 impl Node {
     fn new(system_id: &str, set: impl FnOnce(&mut Config)) -> Self {
+        Self::with_options(system_id, set, |_| {})
+    }
+
+    fn with_options(
+        system_id: &str,
+        set: impl FnOnce(&mut Config),
+        set_options: impl FnOnce(&mut StoreOptions),
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let system_id: SystemId = system_id.parse().unwrap();
         let mut config = Config::default_with(system_id.clone());
@@ -42,7 +50,9 @@ impl Node {
         config.max_retries = 0;
         config.retry_backoff = Duration::from_millis(10);
         set(&mut config);
-        let store = Store::open(&Home::new(home.path()), StoreOptions::new(system_id)).unwrap();
+        let mut options = StoreOptions::new(system_id);
+        set_options(&mut options);
+        let store = Store::open(&Home::new(home.path()), options).unwrap();
         Self {
             syncer: Syncer::new(store, Arc::new(LoadedConfig::new(config))),
             home,
