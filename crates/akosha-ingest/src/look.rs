@@ -228,7 +228,13 @@ impl Looking {
             .on_store(move |store| store.lift_quarantine(&gone))
             .await?;
         self.remove_old_leases().await;
-        Ok(())
+        let cleaned = intake.on_store(|store| {
+            store
+                .home()
+                .remove_stale_leftovers(store.sources().clock.now());
+            Ok(())
+        });
+        cleaned.await
     }
 
     /// Gives what is to be worked on.

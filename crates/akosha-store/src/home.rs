@@ -49,6 +49,17 @@ impl Home {
     /// made, so that only the holder of the drain lease may call it, and what any other work made,
     /// such as a pull or an import, a day or more ago.
     pub fn remove_leftovers(&self, now: DateTime<Utc>) {
+        self.remove_temporary(now, |of_push, is_stale| of_push || is_stale);
+    }
+
+    /// Removes what processes that died left in the folder for temporary files a day or more ago,
+    /// except for what a push made. Anybody may call it.
+    pub fn remove_stale_leftovers(&self, now: DateTime<Utc>) {
+        self.remove_temporary(now, |of_push, is_stale| !of_push && is_stale);
+    }
+
+    /// Removes temporary files, told of each whether a push made it and whether it is stale.
+    fn remove_temporary(&self, now: DateTime<Utc>, is_doomed: impl Fn(bool, bool) -> bool) {
         let Ok(entries) = fs::read_dir(self.temporary()) else {
             return;
         };
@@ -58,10 +69,11 @@ impl Home {
                 continue;
             };
             let modified = found.modified().map(DateTime::<Utc>::from);
-            if !of_push && !modified.is_ok_and(|modified| now - modified > STALE) {
+            let is_stale = modified.is_ok_and(|modified| now - modified > STALE);
+            if !is_doomed(of_push, is_stale) {
                 continue;
             }
-            // What cannot be removed now is tried again by the next push.
+            // What cannot be removed now is tried again by the next caller.
             let _ = if found.is_dir() {
                 fs::remove_dir_all(entry.path())
             } else {

@@ -225,3 +225,22 @@ async fn a_machine_whose_clock_is_wrong_takes_no_leases_away() {
     assert!(young.exists() && !old.exists());
     engine.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_killed_worker_left_in_the_home_goes_after_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::in_folder("server", &folder.path().join("vault"));
+    let left = |name: &str| node.home.path().join("tmp").join(name);
+    for (name, is_old) in [("young", false), ("old", true), ("push-other", true)] {
+        fs::write(left(name), "").unwrap();
+        if is_old {
+            age(&left(name), LONG);
+        }
+    }
+    let intake = node.syncer.intake().await.unwrap();
+    let mut engine = engine(&intake, Breakers::default(), true);
+    look(&mut engine, Look::Sweep).await;
+    assert!(left("young").exists() && !left("old").exists());
+    assert!(left("push-other").exists(), "whoever pushes may need it");
+    engine.stop().await.unwrap();
+}
