@@ -30,6 +30,7 @@ mod kill;
 #[cfg(unix)]
 mod kill_steps;
 mod moved_vault;
+mod older_version;
 #[cfg(unix)]
 mod push_kill;
 #[cfg(unix)]

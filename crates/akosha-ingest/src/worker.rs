@@ -71,7 +71,15 @@ impl IngestWorker {
         let engine = self.engine(&mode, &cancel).await?;
         let interval = self.syncer.config().config.poll_interval;
         let scheduler = self.scheduler.clone();
-        serve::run(engine, interval, scheduler, &self.woken, &cancel).await
+        // The store may not be complete after an upgrade; nobody waits for that.
+        let derive = async {
+            if let Err(error) = self.syncer.derive(&cancel).await {
+                tracing::warn!(%error, "what the store holds was not counted");
+            }
+        };
+        let serve = serve::run(engine, interval, scheduler, &self.woken, &cancel);
+        let (served, ()) = tokio::join!(serve, derive);
+        served
     }
 
     /// Looks through the whole vault and takes in what is there until nothing is left. May run

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::StoreHandle;
 use crate::handle::blocking;
 
-/// Longest time between two looks at the queue: other processes of the home queue jobs too.
+/// Longest time between two looks at the queue and the counts: other processes of the home write too.
 const POLL: Duration = Duration::from_secs(30);
 
 /// Shortest time between two looks, however soon a job is due.
@@ -27,20 +27,43 @@ pub trait BackgroundDrain: Send + Sync {
     }
 }
 
-/// Starts the drain when a job is due, at first and while the server runs, until cancelled.
+/// Starts the drain when a job is due, at first and while the server runs, until cancelled. Also sees
+/// to it that the store's counts are complete.
 pub async fn watch_queue(
     store: StoreHandle,
     background: Arc<dyn BackgroundDrain>,
     cancel: CancellationToken,
 ) {
+    tokio::join!(watch(&store, &background, &cancel), count(&store, &cancel));
+}
+
+async fn watch(
+    store: &StoreHandle,
+    background: &Arc<dyn BackgroundDrain>,
+    cancel: &CancellationToken,
+) {
     loop {
         let pause = tokio::select! {
             () = cancel.cancelled() => return,
-            pause = look(&store, &background) => pause,
+            pause = look(store, background) => pause,
         };
         tokio::select! {
             () = cancel.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Adds what the store's counts lack: after an upgrade, or beside a process of an older version.
+async fn count(store: &StoreHandle, cancel: &CancellationToken) {
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = derive(store, cancel) => {}
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(POLL) => {}
         }
     }
 }
@@ -68,4 +91,13 @@ async fn look(handle: &StoreHandle, background: &Arc<dyn BackgroundDrain>) -> Du
         tracing::warn!(%error, "the queue cannot be read");
         POLL
     })
+}
+
+async fn derive(handle: &StoreHandle, cancel: &CancellationToken) {
+    let Ok((_, syncer)) = handle.get().await else {
+        return;
+    };
+    if let Err(error) = syncer.derive(cancel).await {
+        tracing::warn!(%error, "what the store holds was not counted");
+    }
 }

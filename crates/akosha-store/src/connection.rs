@@ -9,7 +9,7 @@ use akosha_core::config::Durability;
 use parking_lot::FairMutex;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::{StoreError, schema};
+use crate::{StoreError, derived, schema};
 
 /// How often a busy answer is tried once more.
 const BUSY_RETRIES: u32 = 3;
@@ -77,7 +77,11 @@ impl Connections {
             let result = (|| {
                 let transaction =
                     connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let follows = derived::follows(&transaction)?;
                 let value = work(&transaction)?;
+                if follows {
+                    derived::keep_up(&transaction)?;
+                }
                 transaction.commit()?;
                 Ok(value)
             })();

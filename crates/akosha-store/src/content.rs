@@ -1,20 +1,14 @@
 //! Which content readers see more than once: in one system under several ids, or in several
 //! systems.
 //!
-//! `contents` has a short key of the text of every head. It is derived: rows that an older version
-//! wrote are added bit by bit by the merges that follow, and whoever finds a key compares the
-//! texts.
+//! `contents` has a short key of the text of every head. It is [derived](crate::derived): a row that
+//! an older version wrote may lack here for a while, or be no head any more, so whoever finds a key
+//! looks at the row.
 
 use akosha_core::{MemoryId, SystemId, content_key};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
-use crate::{StoreError, row};
-
-/// The mark of how far the rows of an older version are not added yet, counted down.
-const MISSING: &str = "contents missing up to";
-
-/// Rows of an older version that one merge looks at.
-const ADDED_AT_ONCE: i64 = 2000;
+use crate::StoreError;
 
 /// Most systems that are named as having one content.
 pub(crate) const MOST_SYSTEMS: usize = 100;
@@ -60,7 +54,8 @@ pub(crate) fn is_duplicate(
     }
     let mut same_text = db.prepare_cached(
         "SELECT 1 FROM contents AS k JOIN changes AS c ON c.seq = k.seq \
-         WHERE k.key = ?1 AND k.system_id = ?2 AND c.memory_id <> ?3 AND c.text = ?4 LIMIT 1",
+         WHERE k.key = ?1 AND k.system_id = ?2 AND c.memory_id <> ?3 AND c.is_head = 1 \
+         AND c.text = ?4 LIMIT 1",
     )?;
     Ok(same_text.exists(params![key, system_id, memory_id.as_str(), text])?)
 }
@@ -73,42 +68,12 @@ pub(crate) fn systems_with(
 ) -> Result<Vec<String>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT DISTINCT k.system_id FROM contents AS k JOIN changes AS c ON c.seq = k.seq \
-         WHERE k.key = ?1 AND k.system_id <> ?2 AND c.text = ?3 ORDER BY k.system_id LIMIT ?4",
+         WHERE k.key = ?1 AND k.system_id <> ?2 AND c.is_head = 1 AND c.text = ?3 \
+         ORDER BY k.system_id LIMIT ?4",
     )?;
     let found = statement.query_map(
         params![content_key(text), but, text, MOST_SYSTEMS as i64],
         |row| row.get(0),
     )?;
     Ok(found.collect::<Result<_, _>>()?)
-}
-
-/// Adds some of the rows that an older version wrote, the newest first, until none is left.
-pub(crate) fn catch_up(db: &Transaction<'_>) -> Result<(), StoreError> {
-    let missing: Option<i64> = db
-        .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1")?
-        .query_row([MISSING], |row| row.get(0))
-        .optional()?;
-    let Some(up_to) = missing else {
-        return Ok(());
-    };
-    let after = up_to - ADDED_AT_ONCE;
-    let mut statement = db.prepare_cached(
-        "SELECT seq, system_id, text FROM changes \
-         WHERE seq > ?1 AND seq <= ?2 AND is_head = 1 AND op = 'put'",
-    )?;
-    let mut rows = statement.query([after, up_to])?;
-    while let Some(row) = rows.next()? {
-        let system_id = row.get_ref(1)?.as_str().map_err(row::damaged)?;
-        let text = row.get_ref(2)?.as_str().map_err(row::damaged)?;
-        add(db, row.get(0)?, system_id, text)?;
-    }
-    if after > 0 {
-        db.execute(
-            "UPDATE meta SET value = ?2 WHERE key = ?1",
-            params![MISSING, after],
-        )?;
-    } else {
-        db.execute("DELETE FROM meta WHERE key = ?1", [MISSING])?;
-    }
-    Ok(())
 }

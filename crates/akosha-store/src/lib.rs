@@ -11,6 +11,7 @@
 mod change;
 mod connection;
 mod content;
+mod derived;
 mod dispute;
 mod error;
 mod files;

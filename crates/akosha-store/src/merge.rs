@@ -3,7 +3,7 @@
 use akosha_core::IngestionMethod;
 use rusqlite::{Connection, Transaction, params};
 
-use crate::{Change, Op, Store, StoreError, content, forget, memories, row};
+use crate::{Change, Op, Store, StoreError, content, derived, forget, memories, row};
 
 /// What a merge did to the memories, by what was here at the point from which it is counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,8 +66,10 @@ impl Store {
         method: IngestionMethod,
         since: i64,
     ) -> Result<Merged, StoreError> {
-        self.db()
-            .write(|db| self.merge_changes(db, changes, method, Some(since)))
+        self.db().write(|db| {
+            derived::go_on(db)?;
+            self.merge_changes(db, changes, method, Some(since))
+        })
     }
 
     /// Merges `changes` in a transaction that goes on. Where `since` is `None` it counts by what
@@ -83,7 +85,6 @@ impl Store {
             Some(since) => since,
             None => newest_seq(db)?,
         };
-        content::catch_up(db)?;
         let mut merged = Merged::default();
         for change in changes {
             merged += self.merge_one(db, change, method, since)?;

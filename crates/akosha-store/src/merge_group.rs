@@ -7,7 +7,7 @@
 use akosha_core::{IngestionMethod, SystemId, UploadId};
 use rusqlite::Transaction;
 
-use crate::{Change, Merged, Store, StoreError, UploadRecord, ledger, triage};
+use crate::{Change, Merged, Store, StoreError, UploadRecord, derived, ledger, triage};
 
 /// Page cache of the connection that merges, in KiB: what a transaction changes stays in it until
 /// the commit, and so do the upper levels of the indexes from one to the next.
@@ -65,6 +65,7 @@ impl Store {
             Ok(())
         })?;
         self.db().write(|db| {
+            derived::go_on(db)?;
             let mut outcomes = Vec::with_capacity(uploads.len());
             for upload in uploads {
                 db.execute_batch("SAVEPOINT upload")?;

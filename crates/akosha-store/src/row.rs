@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction, params};
 use serde_json::Value;
 
-use crate::{Change, Op, StoreError, content, tally, words};
+use crate::{Change, Op, StoreError, derived, words};
 
 /// What [`change`] reads, from `changes AS c LEFT JOIN vectors AS v USING (seq)`.
 pub(crate) const COLUMNS: &str = "c.seq, c.op, c.system_id, c.memory_id, c.revision, c.text, \
@@ -120,9 +120,8 @@ fn index(db: &Transaction<'_>, seq: i64, change: &Change) -> Result<(), StoreErr
                 words::spaced(&change.text),
                 words::spaced(&labels(&change.metadata))
             ])?;
-        let system_id = change.system_id.as_str();
-        content::add(db, seq, system_id, &change.text)?;
-        tally::came(db, system_id, change.stored_at.timestamp_micros())?;
+        let stored_at = change.stored_at.timestamp_micros();
+        derived::came(db, seq, change.system_id.as_str(), &change.text, stored_at)?;
     }
     Ok(())
 }
@@ -161,13 +160,8 @@ pub(crate) fn hide(db: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
     let mut rows = statement.query([seq])?;
     if let Some(row) = rows.next()? {
         let system_id = row.get_ref(0)?.as_str().map_err(damaged)?;
-        content::remove(
-            db,
-            seq,
-            system_id,
-            row.get_ref(1)?.as_str().map_err(damaged)?,
-        )?;
-        tally::gone(db, system_id, row.get(2)?)?;
+        let text = row.get_ref(1)?.as_str().map_err(damaged)?;
+        derived::gone(db, seq, system_id, text, row.get(2)?)?;
     }
     Ok(())
 }
@@ -221,4 +215,9 @@ fn name<T>(
 /// Turns a value that breaks its rule into an error of the row.
 pub(crate) fn damaged(error: impl std::fmt::Display) -> StoreError {
     StoreError::Row(error.to_string())
+}
+
+/// Reads a column that counts.
+pub(crate) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(column)?.max(0).unsigned_abs())
 }

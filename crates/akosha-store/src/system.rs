@@ -1,13 +1,14 @@
 //! Systems and their uploads as a person looks at them: pages of summaries, and activity over time.
 //!
-//! The counts are [kept](crate::tally) in one row for each system and one for each hour: what is asked
-//! here costs as much as it answers, however many memories there are.
+//! The counts are [kept](crate::derived) in one row for each system and one for each hour: what is
+//! asked here costs as much as it answers, however many memories there are. While they are not
+//! complete, it is counted anew.
 
 use akosha_core::{Invalid, Tier};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use rusqlite::params;
 
-use crate::{Store, StoreError, row};
+use crate::{Store, StoreError, derived, row};
 
 /// Most points of a series.
 const MOST_POINTS: i64 = 2000;
@@ -87,16 +88,21 @@ impl Store {
             return Err(Invalid::new("limit", message).into());
         }
         self.db().read(|db| {
-            let total: i64 = db
-                .prepare_cached(&format!("SELECT count(*) FROM systems AS s WHERE {KNOWN}"))?
-                .query_row([], |row| row.get(0))?;
+            let table = if derived::is_complete(db)? {
+                "systems"
+            } else {
+                SYSTEMS
+            };
+            let total = db
+                .prepare_cached(&format!("SELECT count(*) FROM {table} AS s WHERE {KNOWN}"))?
+                .query_row([], |row| row::count(row, 0))?;
             let mut statement = db.prepare_cached(&format!(
                 "SELECT s.system_id, s.memories, s.uploads, s.last_upload_id, s.last_merged_at, \
                  (SELECT u.merged_at FROM uploads AS u \
                   WHERE u.system_id = s.system_id AND u.upload_id = s.last_upload_id), \
                  (SELECT count(*) FROM quarantine AS q \
                   WHERE q.system_id = s.system_id AND q.released_at IS NULL) \
-                 FROM systems AS s WHERE s.system_id > ?1 AND {KNOWN} \
+                 FROM {table} AS s WHERE s.system_id > ?1 AND {KNOWN} \
                  ORDER BY s.system_id LIMIT ?2"
             ))?;
             let after = cursor.unwrap_or_default();
@@ -108,7 +114,7 @@ impl Store {
             Ok(SystemPage {
                 next_cursor: last.map(|system| system.system_id.clone()),
                 systems,
-                total: total.unsigned_abs(),
+                total,
             })
         })
     }
@@ -146,9 +152,14 @@ impl Store {
             })
             .collect::<Result<Vec<_>, StoreError>>()?;
         self.db().read(|db| {
-            let mut statement = db.prepare_cached(
-                "SELECT hour, uploads, memories FROM activity WHERE hour >= ?1 AND hour < ?2",
-            )?;
+            let table = if derived::is_complete(db)? {
+                "activity"
+            } else {
+                ACTIVITY
+            };
+            let mut statement = db.prepare_cached(&format!(
+                "SELECT hour, uploads, memories FROM {table} WHERE hour >= ?1 AND hour < ?2"
+            ))?;
             let mut rows = statement.query([first * hours, end * hours])?;
             while let Some(row) = rows.next()? {
                 let place = row.get::<_, i64>(0)?.div_euclid(hours) - first;
@@ -156,8 +167,8 @@ impl Store {
                     .ok()
                     .and_then(|at| points.get_mut(at));
                 if let Some(point) = point {
-                    point.uploads += row.get::<_, i64>(1)?.unsigned_abs();
-                    point.memories += row.get::<_, i64>(2)?.unsigned_abs();
+                    point.uploads += row::count(row, 1)?;
+                    point.memories += row::count(row, 2)?;
                 }
             }
             Ok(())
@@ -171,6 +182,20 @@ impl Store {
         Ok(vec![(Tier::Hot, self.stats()?.memories)])
     }
 }
+
+/// The rows of `systems`, counted anew.
+const SYSTEMS: &str = "(SELECT system_id, sum(memory) AS memories, sum(upload) AS uploads, \
+     max(upload_id) AS last_upload_id, max(merged_at) AS last_merged_at FROM ( \
+     SELECT system_id, 1 AS memory, 0 AS upload, NULL AS upload_id, NULL AS merged_at \
+     FROM changes WHERE is_head = 1 AND op = 'put' \
+     UNION ALL SELECT system_id, 0, 1, upload_id, merged_at FROM uploads \
+     UNION ALL SELECT system_id, 0, 0, NULL, NULL FROM quarantine) GROUP BY system_id)";
+
+/// The rows of `activity`, counted anew.
+const ACTIVITY: &str = "(SELECT hour, sum(upload) AS uploads, sum(memory) AS memories FROM ( \
+     SELECT stored_at / 3600000000 AS hour, 0 AS upload, 1 AS memory \
+     FROM changes WHERE is_head = 1 AND op = 'put' \
+     UNION ALL SELECT merged_at / 3600000000, 1, 0 FROM uploads) GROUP BY hour)";
 
 /// What is told of a system: not one of which nothing is left.
 const KNOWN: &str = "(s.memories > 0 OR s.uploads > 0 OR EXISTS (SELECT 1 FROM quarantine AS q \
@@ -187,14 +212,14 @@ fn summary(row: &rusqlite::Row<'_>) -> Result<SystemSummary, StoreError> {
     let lag = merged_at.zip(last_upload_at);
     Ok(SystemSummary {
         system_id: row.get(0)?,
-        memories: row.get::<_, i64>(1)?.unsigned_abs(),
-        uploads: row.get::<_, i64>(2)?.unsigned_abs(),
+        memories: row::count(row, 1)?,
+        uploads: row::count(row, 2)?,
         last_upload_at,
         last_merged_at: time(4)?,
         // The clocks of two machines differ.
         lag: lag.map(|(merged, begun)| (merged - begun).max(TimeDelta::zero())),
         last_upload_id,
-        quarantined: row.get::<_, i64>(6)?.unsigned_abs(),
+        quarantined: row::count(row, 6)?,
     })
 }
 

@@ -42,3 +42,25 @@ pub(crate) fn gone(
         .execute(params![stored_at / HOUR])?;
     Ok(())
 }
+
+/// Counts an upload that was merged at a time in microseconds, as the trigger does.
+pub(crate) fn merged(
+    db: &Transaction<'_>,
+    system_id: &str,
+    upload_id: &str,
+    merged_at: i64,
+) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO systems (system_id, uploads, last_upload_id, last_merged_at) \
+         VALUES (?1, 1, ?2, ?3) ON CONFLICT DO UPDATE SET uploads = uploads + 1, \
+         last_upload_id = max(coalesce(last_upload_id, ''), excluded.last_upload_id), \
+         last_merged_at = max(coalesce(last_merged_at, 0), excluded.last_merged_at)",
+    )?
+    .execute(params![system_id, upload_id, merged_at])?;
+    db.prepare_cached(
+        "INSERT INTO activity (hour, uploads) VALUES (?1, 1) \
+         ON CONFLICT DO UPDATE SET uploads = uploads + 1",
+    )?
+    .execute([merged_at / HOUR])?;
+    Ok(())
+}

@@ -85,6 +85,7 @@ impl Syncer {
         while !cancel.is_cancelled() {
             let Some(job) = on_disk(claimed, Store::take_job).await? else {
                 // Nobody waits for anything now.
+                self.derive_until_due(claimed, cancel).await;
                 self.care_if_due(claimed, cancel).await;
                 return Ok(());
             };

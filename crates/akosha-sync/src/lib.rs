@@ -8,6 +8,7 @@ pub mod care;
 mod cloud;
 mod content_hash;
 pub mod crypt;
+mod derive;
 mod disk;
 mod dispute;
 mod drain;

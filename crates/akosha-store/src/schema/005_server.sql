@@ -1,13 +1,10 @@
 -- Which content readers see, by the first eight bytes of its SHA-256: finds what is stored twice.
--- Rows from before are added by the merges that follow.
 CREATE TABLE contents (
     key       INTEGER NOT NULL,
     system_id TEXT NOT NULL,
     seq       INTEGER NOT NULL,  -- changes.seq of a head
     PRIMARY KEY (key, system_id, seq)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO meta (key, value)
-    SELECT 'contents missing up to', max(seq) FROM changes HAVING max(seq) > 0;
 
 -- What the merge of an upload did.
 ALTER TABLE uploads ADD COLUMN added INTEGER NOT NULL DEFAULT 0;
@@ -35,24 +32,25 @@ CREATE TABLE activity (
     memories INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-INSERT INTO systems (system_id, memories)
-    SELECT system_id, count(*) FROM changes WHERE is_head = 1 AND op = 'put' GROUP BY system_id;
-INSERT INTO systems (system_id, uploads, last_upload_id, last_merged_at)
-    SELECT system_id, count(*), max(upload_id), max(merged_at) FROM uploads WHERE true
-    GROUP BY system_id
-    ON CONFLICT DO UPDATE SET uploads = excluded.uploads,
-        last_upload_id = excluded.last_upload_id, last_merged_at = excluded.last_merged_at;
-INSERT OR IGNORE INTO systems (system_id) SELECT DISTINCT system_id FROM quarantine;
-INSERT INTO activity (hour, memories)
-    SELECT stored_at / 3600000000, count(*) FROM changes WHERE is_head = 1 AND op = 'put'
-    GROUP BY 1;
-INSERT INTO activity (hour, uploads)
-    SELECT merged_at / 3600000000, count(*) FROM uploads WHERE true GROUP BY 1
-    ON CONFLICT DO UPDATE SET uploads = excluded.uploads;
+-- How far contents, systems and activity hold what changes and uploads do (`derived.rs`). What is
+-- here already is added bit by bit later: this step takes the same time however much that is.
+CREATE TABLE derived (
+    id             INTEGER PRIMARY KEY CHECK (id = 1),
+    newest_seq     INTEGER NOT NULL,  -- of changes, when a program that keeps them wrote last
+    missing_up_to  INTEGER NOT NULL,  -- rows of changes up to this seq are not in them yet
+    missing_system TEXT,              -- rows of uploads after these two are not in them yet;
+    missing_upload TEXT               -- NULL: all are
+) STRICT;
+INSERT INTO derived
+    SELECT 1, seq, seq, uploads, uploads FROM (SELECT
+        coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0) AS seq,
+        (SELECT '' FROM uploads LIMIT 1) AS uploads);
 
 -- The counts of memories are kept by the program, row by row: a statement that fires a trigger makes
 -- the full-text index write out what it has gathered, and a batch three times as slow.
-CREATE TRIGGER upload_came AFTER INSERT ON uploads BEGIN
+CREATE TRIGGER upload_came AFTER INSERT ON uploads
+WHEN NOT EXISTS (SELECT 1 FROM derived
+    WHERE (new.system_id, new.upload_id) > (missing_system, missing_upload)) BEGIN
     INSERT INTO systems (system_id, uploads, last_upload_id, last_merged_at)
         VALUES (new.system_id, 1, new.upload_id, new.merged_at)
         ON CONFLICT DO UPDATE SET uploads = uploads + 1,
@@ -61,7 +59,9 @@ CREATE TRIGGER upload_came AFTER INSERT ON uploads BEGIN
     INSERT INTO activity (hour, uploads) VALUES (new.merged_at / 3600000000, 1)
         ON CONFLICT DO UPDATE SET uploads = uploads + 1;
 END;
-CREATE TRIGGER upload_gone AFTER DELETE ON uploads BEGIN
+CREATE TRIGGER upload_gone AFTER DELETE ON uploads
+WHEN NOT EXISTS (SELECT 1 FROM derived
+    WHERE (old.system_id, old.upload_id) > (missing_system, missing_upload)) BEGIN
     UPDATE systems SET uploads = uploads - 1 WHERE system_id = old.system_id;
     UPDATE activity SET uploads = uploads - 1 WHERE hour = old.merged_at / 3600000000;
 END;

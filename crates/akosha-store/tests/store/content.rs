@@ -1,7 +1,7 @@
 //! Content that is stored more than once: counted within a system, shown once across systems.
 
 use akosha_core::IngestionMethod;
-use akosha_store::{Change, Filter, Home, Merged, Op, SearchQuery, Store, StoreOptions};
+use akosha_store::{Change, Filter, Merged, Op, SearchQuery, Store};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde_json::json;
@@ -233,39 +233,4 @@ proptest! {
         let (expected, found) = rows(&store);
         prop_assert_eq!(expected, found);
     }
-}
-
-#[test]
-fn rows_of_an_older_version_are_added_by_merges() {
-    let folder = tempfile::tempdir().unwrap();
-    let home = Home::new(folder.path());
-    let db = Connection::open(home.database()).unwrap();
-    for step in [
-        include_str!("../../src/schema/001_first.sql"),
-        include_str!("../../src/schema/002_sync.sql"),
-        include_str!("../../src/schema/003_files.sql"),
-        include_str!("../../src/schema/004_care.sql"),
-    ] {
-        db.execute_batch(step).unwrap();
-    }
-    db.execute_batch("BEGIN").unwrap();
-    for i in 0..2500 {
-        db.execute(
-            "INSERT INTO changes (system_id, memory_id, revision, op, is_head, is_local, \
-             created_at, updated_at, stored_at, ingestion_method, kind, metadata, text) \
-             VALUES ('there', ?1, 1, 'put', 1, 0, 0, 0, 0, 'local', 'note', '{}', ?2)",
-            (format!("m{i}"), format!("text {i}")),
-        )
-        .unwrap();
-    }
-    db.execute_batch("COMMIT; PRAGMA user_version = 4").unwrap();
-    drop(db);
-    let store = Store::open(&home, StoreOptions::new(system("here"))).unwrap();
-    assert_eq!(store.stats().unwrap().memories, 2500);
-    let same = |id: &str, text: &str| merge(&store, &[change(id, 1, Op::Put, text)]).duplicates;
-    assert_eq!(same("new-1", "text 2499"), 1);
-    // The first merge added the newest two thousand; this one adds the rest.
-    assert_eq!(same("new-2", "text 0"), 1);
-    let (expected, found) = rows(&store);
-    assert_eq!(expected, found);
 }

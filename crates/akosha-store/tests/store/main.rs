@@ -10,6 +10,7 @@
 
 mod content;
 mod damage;
+mod derived;
 mod dispute;
 mod forget;
 mod lease;

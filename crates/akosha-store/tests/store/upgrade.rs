@@ -65,6 +65,14 @@ fn what_was_there_before_is_counted() {
     drop(db);
 
     let store = Store::open(&home, StoreOptions::new(system("here"))).unwrap();
+    is_counted(&store);
+    while store.derive_some().unwrap() {
+        is_counted(&store);
+    }
+    is_counted(&store);
+}
+
+fn is_counted(store: &Store) {
     let page = store.systems(10, None).unwrap().systems;
     let counts: Vec<_> = page
         .iter()

@@ -215,8 +215,8 @@ impl Syncer {
         }
     }
 
-    /// Waits until a job is due: whoever asks for a sync does not wait for care.
-    async fn job_comes(&self, claimed: &Store) {
+    /// Waits until a job is due: whoever asks for a sync does not wait for what can wait.
+    pub(crate) async fn job_comes(&self, claimed: &Store) {
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let is_due = on_disk(claimed, Store::has_due_job).await;
