@@ -103,6 +103,11 @@ impl Store {
             revoked_at: None,
             last_used: None,
         };
+        // What names a token is tried as an id first.
+        if created.name.len() == 26 && created.name.bytes().all(|it| it.is_ascii_alphanumeric()) {
+            let reason = format!("is `{}`, which has the form of an id", created.name);
+            return Err(Invalid::new("name", reason).into());
+        }
         self.db().write(|db| {
             let exists = db
                 .prepare_cached("SELECT 1 FROM tokens WHERE name = ?1 AND revoked_at IS NULL")?
@@ -140,20 +145,25 @@ impl Store {
         })
     }
 
-    /// Takes the token of that name or id back; `None` where there is none that could be.
+    /// Takes the token of that id, else of that name, back; `None` where there is none that could be.
     pub fn revoke_token(&self, name_or_id: &str) -> Result<Option<Token>, StoreError> {
         let now = self.now().timestamp_micros();
         self.db().write(|db| {
-            let sql = format!(
-                "UPDATE tokens SET revoked_at = ?2 \
-                 WHERE (name = ?1 OR token_id = ?1) AND revoked_at IS NULL RETURNING {COLUMNS}"
-            );
-            let mut statement = db.prepare_cached(&sql)?;
-            let mut rows = statement.query(params![name_or_id, now])?;
-            let revoked = rows.next()?.map(read).transpose()?;
-            // The statement is only done when there are no more rows.
-            while rows.next()?.is_some() {}
-            Ok(revoked)
+            for column in ["token_id", "name"] {
+                let sql = format!(
+                    "UPDATE tokens SET revoked_at = ?2 \
+                     WHERE {column} = ?1 AND revoked_at IS NULL RETURNING {COLUMNS}"
+                );
+                let mut statement = db.prepare_cached(&sql)?;
+                let mut rows = statement.query(params![name_or_id, now])?;
+                let revoked = rows.next()?.map(read).transpose()?;
+                // The statement is only done when there are no more rows.
+                while rows.next()?.is_some() {}
+                if revoked.is_some() {
+                    return Ok(revoked);
+                }
+            }
+            Ok(None)
         })
     }
 

@@ -48,6 +48,26 @@ fn a_name_is_one_tokens_until_that_is_revoked() {
 }
 
 #[test]
+fn an_id_never_means_a_token_that_is_called_like_it() {
+    let store = store();
+    let first = store.create_token(token("first", 1)).unwrap();
+    let error = store.create_token(token(&first.id, 2)).unwrap_err();
+    assert!(error.to_string().contains("form of an id"), "{error}");
+    // One of a version that let such names pass.
+    let second = store.create_token(token("second", 2)).unwrap();
+    let database = rusqlite::Connection::open(store.folder.path().join("akosha.db")).unwrap();
+    let change = "UPDATE tokens SET name = ?1 WHERE token_id = ?2";
+    database.execute(change, [&first.id, &second.id]).unwrap();
+    assert_eq!(store.revoke_token(&first.id).unwrap().unwrap().id, first.id);
+    let left = store.tokens().unwrap();
+    let good = left.iter().filter(|it| it.revoked_at.is_none());
+    assert_eq!(
+        good.map(|it| it.id.clone()).collect::<Vec<_>>(),
+        [second.id]
+    );
+}
+
+#[test]
 fn names_that_cannot_be_typed_back_are_refused() {
     let store = store();
     for name in ["", " a", "a\n", &"x".repeat(101)] {
