@@ -296,7 +296,7 @@ fn every_route_is_answered_and_the_port_is_the_default() {
             assert_ne!(live.get(path).status, 404, "{file}: {route}");
             seen.insert(path.to_owned());
         }
-        for port in ["containerPort: ", "EXPOSE ", "prometheus.io/port: "] {
+        for port in ["containerPort: ", "EXPOSE "] {
             for rest in text.split(port).skip(1) {
                 let digits = rest.trim_start_matches('"');
                 assert!(digits.starts_with("8682"), "{file}: {port}{digits:.6}");
