@@ -102,14 +102,12 @@ impl Refusal {
         match self.failure.kind {
             ErrorKind::Invalid => StatusCode::BAD_REQUEST,
             ErrorKind::NotFound => StatusCode::NOT_FOUND,
-            ErrorKind::Conflict => StatusCode::CONFLICT,
+            // What is not set up here stands against the request until somebody sets it up.
+            ErrorKind::Conflict | ErrorKind::Config => StatusCode::CONFLICT,
             ErrorKind::Auth => StatusCode::FORBIDDEN,
             ErrorKind::Unavailable | ErrorKind::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
             ErrorKind::Storage => StatusCode::INSUFFICIENT_STORAGE,
-            // What is not set up here is not what the client did wrong.
-            ErrorKind::Config | ErrorKind::Data | ErrorKind::Internal => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            ErrorKind::Data | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

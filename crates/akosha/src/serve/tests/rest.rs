@@ -1,10 +1,16 @@
 //! The REST API as its clients see it.
 
+use std::sync::Arc;
+
+use akosha_core::config::LoadedConfig;
 use akosha_core::redact::Redactor;
 use akosha_core::{IngestionMethod, MemoryInput, NewMemory};
+use akosha_mcp::StoreHandle;
+use akosha_store::{Home, Store, StoreOptions};
+use akosha_sync::Syncer;
 use serde_json::{Value, json};
 
-use super::support::{Answered, Server, get, send};
+use super::support::{Answered, Server, config, get, send, spawn};
 use crate::serve::rest::{OTHERS, ROUTES, Verb};
 
 fn remember(server: &Server, system: &str, id: &str, text: &str) {
@@ -181,6 +187,35 @@ async fn a_node_syncs_by_rest() {
     );
     assert!(status["queue"]["pending"].is_u64(), "as `akosha status`");
     server.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_a_vault_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let mut config = config(&home);
+    config.cloud_bucket = String::new();
+    let options = StoreOptions::new(config.system_id.clone());
+    let store = Store::open(&Home::new(home.path().join("home")), options).unwrap();
+    let syncer = Syncer::new(store, Arc::new(LoadedConfig::new(config)));
+    let (address, stop, task) = spawn(StoreHandle::opened(syncer)).await;
+    for (method, path, body) in [
+        ("GET", "/sync/snapshots", ""),
+        ("POST", "/sync/download", "{\"confirm\": true}"),
+        ("POST", "/api/v1/ingest", ""),
+    ] {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let refused = send(address, &request).await;
+        assert_eq!(refused.status, 409, "{path}: {}", refused.body);
+        let told = refused.problem();
+        assert_eq!(told["kind"], "config", "{told}");
+        assert!(told["hint"].is_string(), "{told}");
+    }
+    stop.asked.cancel();
+    task.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
