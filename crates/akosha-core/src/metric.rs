@@ -65,7 +65,7 @@ metrics! {
     HTTP_RATE_LIMITED = Counter "akosha_http_rate_limited_total" []
         "Requests that were refused because their token asked too often.";
     AUTH_FAILURES = Counter "akosha_auth_failures_total" ["reason"]
-        "Requests without a token, with an unknown one, or beyond the scope of theirs.";
+        "Requests without a token, with an unknown one, beyond the scope of theirs, or with a `Host` or `Origin` of others.";
 
     AUDIT_FAILURES = Counter "akosha_audit_failures_total" []
         "Lines of the audit log that could not be written.";

@@ -56,6 +56,8 @@ pub struct Done {
     pub scope: Scope,
     /// The systems that it is about, some of many.
     pub systems: Vec<String>,
+    /// The uploads that it is about, some of many.
+    pub uploads: Vec<String>,
     /// Memories or other things that it changed.
     pub items: u64,
     /// How it ended.
@@ -71,6 +73,7 @@ impl Done {
             action: action.to_owned(),
             scope: wanted,
             systems: Vec::new(),
+            uploads: Vec::new(),
             items: 0,
             outcome: Outcome::Refused,
             error: Some(format!("needs scope `{wanted}`")),
@@ -97,6 +100,7 @@ impl Watched {
                 action: tool.to_owned(),
                 scope,
                 systems: watch.as_ref().map_or_else(Vec::new, |_| named(arguments)),
+                uploads: Vec::new(),
                 items: 0,
                 outcome: Outcome::Abandoned,
                 error: None,

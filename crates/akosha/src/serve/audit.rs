@@ -86,6 +86,7 @@ impl Audit {
             "action": done.action,
             "scope": done.scope,
             "systems": done.systems,
+            "uploads": done.uploads,
             "items": done.items,
             "outcome": done.outcome.as_str(),
             "error": done.error,

@@ -32,6 +32,16 @@ pub(in crate::serve) enum Misled {
     Origin,
 }
 
+impl Misled {
+    /// Returns the name as the metric has it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::NoHost | Self::Host => "host",
+            Self::Origin => "origin",
+        }
+    }
+}
+
 impl Hosts {
     /// Creates the names of a server that listens on `address`; `listen` is how it was told to,
     /// `allowed` what the settings name.

@@ -52,6 +52,16 @@ impl Guard {
         self.tokens.caller(secret(headers)).await
     }
 
+    /// Answers what goes or comes astray.
+    fn misdirected(&self, misled: Misled, peer: Option<SocketAddr>) -> Response {
+        let reason = misled.as_str();
+        metrics::counter!(metric::AUTH_FAILURES.name, "reason" => reason).increment(1);
+        if let Some(peer) = peer {
+            self.audit.refused(peer.ip(), reason);
+        }
+        misdirected(misled)
+    }
+
     /// Answers who is not let in.
     fn unauthorized(&self, refused: Refused, peer: Option<SocketAddr>) -> Response {
         let reason = refused.as_str();
@@ -92,10 +102,10 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    if let Err(misled) = guard.hosts.check(request.uri(), request.headers()) {
-        return misdirected(misled);
-    }
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    if let Err(misled) = guard.hosts.check(request.uri(), request.headers()) {
+        return guard.misdirected(misled, peer);
+    }
     let caller = match guard.caller(request.headers()).await {
         Ok(caller) => caller,
         Err(refused) => return guard.unauthorized(refused, peer),
@@ -118,8 +128,9 @@ pub(super) async fn check(
 /// Answers a page that holds no data. Without a token where one is needed, the answer says so by its
 /// status and the page asks for one: a browser cannot send a token by itself.
 pub(super) async fn page(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     if let Err(misled) = guard.hosts.check(request.uri(), request.headers()) {
-        return misdirected(misled);
+        return guard.misdirected(misled, peer);
     }
     let is_let_in = guard.caller(request.headers()).await.is_ok();
     let mut response = next.run(request).await;

@@ -48,6 +48,8 @@ const REFUSED: &[&str] = &[
     "expired",
     "unavailable",
     "scope",
+    "host",
+    "origin",
 ];
 
 const BREAKERS: &[&str] = &["bucket", "database", "orchestrator", "http_peer"];

@@ -8,6 +8,7 @@ mod breakers;
 mod ingest;
 mod input;
 mod memories;
+mod note;
 mod openapi;
 mod quarantine;
 mod route;
@@ -17,7 +18,7 @@ mod sync;
 mod systems;
 
 use akosha_core::ErrorKind;
-use akosha_mcp::{Done, Failure, Outcome};
+use akosha_mcp::Failure;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, RawPathParams, Request};
@@ -28,6 +29,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use note::Note;
 #[cfg(test)]
 pub(super) use openapi::OTHERS;
 use route::{Call, Object, Refusal};
@@ -87,15 +89,21 @@ async fn answer(route: &'static Route, node: Node, request: Request) -> Response
         from: parts.extensions.get::<Peer>().map(|peer| peer.0.ip()),
         caller: caller.clone(),
     };
-    let action = format!("{} {}", route.verb.as_str(), route.path);
+    let mut noted = Note::new(route);
     if !caller.scope.includes(route.scope) {
-        node.audit.beyond_scope(&by, &action, route.scope);
+        node.audit.beyond_scope(&by, noted.action(), route.scope);
         return guard::beyond_scope(&caller, route.scope);
     }
     let input = match read(route, &mut parts, body).await {
         Ok(input) => input,
-        Err(response) => return *response,
+        Err(response) => {
+            if route.verb == Verb::Post {
+                node.audit.done(&by, &noted.unread(response.status()));
+            }
+            return *response;
+        }
     };
+    noted.asked(&input);
     let cancel = CancellationToken::new();
     let call = Call {
         server: node.server(&caller, std::sync::Arc::new(node.watch(by.clone()))),
@@ -110,12 +118,12 @@ async fn answer(route: &'static Route, node: Node, request: Request) -> Response
     } else {
         // Where the client goes away, the work is told to end and still does so in order.
         let _ends = cancel.drop_guard();
-        let noted = tokio::spawn(async move {
+        let ended = tokio::spawn(async move {
             let done = work.await;
-            node.audit.done(&by, &note(&action, route, &done));
+            node.audit.done(&by, &noted.done(&done));
             done
         });
-        noted.await.unwrap_or_else(|error| {
+        ended.await.unwrap_or_else(|error| {
             let message = format!("the request was not finished: {error}");
             Err(Failure::new(ErrorKind::Internal, message).into())
         })
@@ -182,31 +190,4 @@ fn refused(refusal: Refusal) -> Response {
         more.insert("hint".into(), json!(hint));
     }
     problem::answer_with(status, &failure.message, more)
-}
-
-/// Returns what the audit log says of a request.
-fn note(action: &str, route: &Route, done: &Result<Value, Refusal>) -> Done {
-    let count = |key: &str| match done {
-        Ok(value) => value.get(key).and_then(Value::as_u64).unwrap_or_default(),
-        Err(_) => 0,
-    };
-    let keys = [
-        "memories_uploaded",
-        "memories_added",
-        "memories_updated",
-        "items",
-    ];
-    let failure = done.as_ref().err().map(|refusal| &refusal.failure);
-    Done {
-        action: action.to_owned(),
-        scope: route.scope,
-        systems: Vec::new(),
-        items: keys.into_iter().map(count).sum(),
-        outcome: match failure.map(|failure| failure.kind) {
-            None => Outcome::Done,
-            Some(ErrorKind::Auth) => Outcome::Refused,
-            Some(_) => Outcome::Failed,
-        },
-        error: failure.map(|failure| failure.message.chars().take(300).collect()),
-    }
 }

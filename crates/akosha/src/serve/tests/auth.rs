@@ -428,7 +428,24 @@ async fn writes_and_refusals_are_on_record_and_secrets_are_not() {
         &json!({"query": "x"}),
     )
     .await;
-    ask(&server, "POST", "/sync/download", find("admin"), "{}").await;
+    let admin = find("admin");
+    ask(&server, "POST", "/sync/download", admin, "{}").await;
+    ask(&server, "POST", "/sync/upload", admin, "{").await;
+    let upload = "20260101_000000_laptop_000001";
+    let one = format!(r#"{{"system_id":"laptop","upload_id":"{upload}"}}"#);
+    for _ in 0..100 {
+        let status = ask(&server, "GET", "/status", admin, "").await.json();
+        if status["ingestion"]["last_sweep_at"].is_string() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server
+        .store
+        .quarantine(upload, "laptop", None, "checksum")
+        .unwrap();
+    let release = "/api/v1/quarantine/release";
+    ask(&server, "POST", release, admin, &one).await;
     ask(&server, "GET", "/status", find("wrong"), "").await;
     ask(&server, "GET", "/status", find("wrong"), "").await;
     let home = std::mem::replace(&mut server.home, tempfile::tempdir().unwrap());
@@ -445,6 +462,13 @@ async fn writes_and_refusals_are_on_record_and_secrets_are_not() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
+    let released = lines
+        .iter()
+        .find(|line| line["action"] == format!("POST {release}"))
+        .unwrap();
+    assert_eq!(released["systems"], json!(["laptop"]));
+    assert_eq!(released["uploads"], json!([upload]));
+    assert_eq!(released["items"], 1);
     let mut told: Vec<_> = lines
         .iter()
         .map(|line| {
@@ -455,7 +479,9 @@ async fn writes_and_refusals_are_on_record_and_secrets_are_not() {
         .collect();
     told.sort();
     let expected = [
+        ("call", "admin", "POST /api/v1/quarantine/release", "done"),
         ("call", "admin", "POST /sync/download", "failed"),
+        ("call", "admin", "POST /sync/upload", "failed"),
         ("call", "reader", "store_memory", "refused"),
         ("call", "writer", "store_memory", "done"),
         ("refused", "-", "-", "-"),

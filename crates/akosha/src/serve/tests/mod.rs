@@ -72,6 +72,25 @@ async fn pages_of_other_origins_and_other_host_names_are_refused() {
     }
     let refused = post_mcp(address, "evil.example", "").await;
     assert_eq!(refused.status, 403);
+    let metrics = get(address, "/metrics").await.body;
+    for reason in ["host", "origin"] {
+        let series = format!("akosha_auth_failures_total{{reason=\"{reason}\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&series));
+        assert!(
+            count.is_some_and(|count| count != "0"),
+            "{reason}: {count:?}"
+        );
+    }
+    let log = server.home.path().join("home/logs/audit.jsonl");
+    let mut noted = String::new();
+    for _ in 0..100 {
+        noted = std::fs::read_to_string(&log).unwrap_or_default();
+        if noted.contains("\"origin\"") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(noted.contains("\"reason\":\"origin\""), "{noted}");
     server.stopped().await.unwrap();
 }
 
