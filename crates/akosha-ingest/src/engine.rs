@@ -113,7 +113,7 @@ impl Engine {
     }
 
     /// Starts to look into the vault; refused where its breaker is open, until when.
-    pub(crate) fn look(&self, look: Look) -> Result<JoinHandle<Looked>, Instant> {
+    pub(crate) fn look(&self, look: Look) -> Result<JoinHandle<Result<(), SyncError>>, Instant> {
         let permit = self.breakers.bucket.admit();
         let permit = permit.map_err(|open| Instant::now() + open.retry_in)?;
         let looking = Looking {
@@ -137,7 +137,7 @@ impl Engine {
             }
             let error = result.as_ref().err().map(ToString::to_string);
             record::looked(&board, look, store.sources().clock.now(), error);
-            Looked { look, result }
+            result
         }))
     }
 
@@ -245,11 +245,4 @@ pub(crate) fn no_merger(error: &JoinError) -> SyncError {
         hint: "this is a defect: report it; what is not merged is found again".into(),
         kind: ErrorKind::Internal,
     }
-}
-
-/// The end of a look.
-#[derive(Debug)]
-pub(crate) struct Looked {
-    pub(crate) look: Look,
-    pub(crate) result: Result<(), SyncError>,
 }

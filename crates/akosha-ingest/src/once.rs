@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, Looked, Report, note};
+use crate::engine::{Engine, Report, note};
 use crate::look::{Look, Piece};
 
 /// Most looks at what is there: one more where uploads went away under way, because another one
@@ -109,7 +109,7 @@ impl<'a> Once<'a> {
     /// Works until nothing is left, and where a look is under way, until that has ended too.
     async fn work_through(
         &mut self,
-        mut looking: Option<JoinHandle<Looked>>,
+        mut looking: Option<JoinHandle<Result<(), SyncError>>>,
         cancel: &CancellationToken,
     ) -> Result<(), SyncError> {
         loop {
@@ -171,8 +171,8 @@ impl<'a> Once<'a> {
         }
     }
 
-    fn looked(&mut self, looked: Option<Looked>) -> Result<(), SyncError> {
-        match looked.map(|looked| looked.result) {
+    fn looked(&mut self, looked: Option<Result<(), SyncError>>) -> Result<(), SyncError> {
+        match looked {
             // The systems that could be looked into were.
             Some(Err(error @ SyncError::CloudUpload { .. })) => {
                 self.report.error.get_or_insert_with(|| error.to_string());

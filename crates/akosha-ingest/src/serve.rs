@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, Looked, Report, no_merger};
+use crate::engine::{Engine, Report, no_merger};
 use crate::look::{Look, Piece};
 use crate::once::{ended, until};
 use crate::scrub::Scrubbing;
@@ -41,7 +41,7 @@ struct Serving<'a> {
     next_sweep: Instant,
     /// When the last sweep began.
     swept: Option<Instant>,
-    looking: Option<JoinHandle<Looked>>,
+    looking: Option<JoinHandle<Result<(), SyncError>>>,
     /// What the look that is under way found.
     news: News,
     /// The question to the scheduler whose turn it is.
@@ -205,19 +205,16 @@ impl<'a> Serving<'a> {
         }
     }
 
-    async fn looked(&mut self, looked: Option<Looked>) {
+    async fn looked(&mut self, looked: Option<Result<(), SyncError>>) {
         let now = Instant::now();
         self.next_look = now + self.interval;
-        if looked.as_ref().is_some_and(|it| it.result.is_ok()) {
+        if matches!(looked, Some(Ok(()))) {
             self.engine.looked_well();
         }
-        match looked.map(|it| it.result) {
-            Some(Ok(()) | Err(SyncError::Cancelled)) => {}
+        if !matches!(looked, Some(Ok(()) | Err(SyncError::Cancelled))) {
             // What was written while the vault failed may lack its marker.
-            _ => {
-                let earliest = self.swept.map_or(now, |swept| swept + SWEEP_AT_MOST_EVERY);
-                self.next_sweep = self.next_sweep.min(earliest.max(now));
-            }
+            let earliest = self.swept.map_or(now, |swept| swept + SWEEP_AT_MOST_EVERY);
+            self.next_sweep = self.next_sweep.min(earliest.max(now));
         }
         if let Err(error) = self.engine.count_quarantined().await {
             tracing::info!(%error, "what is set aside was not counted");

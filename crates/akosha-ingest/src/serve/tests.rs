@@ -104,12 +104,7 @@ async fn what_a_look_gives_as_it_ends_is_told_too() {
         Some(Arc::new(Told)),
         &woken,
     );
-    let look = Look::Poll;
-    let looked = Looked {
-        look,
-        result: Ok(()),
-    };
-    serving.looked(Some(looked)).await;
+    serving.looked(Some(Ok(()))).await;
     assert_eq!(serving.engine.queue.len(), 1);
     assert!(serving.asking.is_some(), "nobody was told");
     serving.engine.stop().await.unwrap();
@@ -125,15 +120,15 @@ async fn a_sweep_that_fails_is_not_repeated_at_every_poll() {
     let mut serving = Serving::new(engine, Duration::from_secs(1), None, &woken);
     let now = Instant::now();
     serving.start_look(now);
-    let mut looked = ended(&mut serving.looking).await.unwrap();
+    ended(&mut serving.looking).await.unwrap().unwrap();
     serving.looking = None;
-    assert_eq!(looked.look, Look::Sweep);
-    looked.result = Err(SyncError::Local {
+    assert_eq!(serving.swept, Some(now));
+    let error = SyncError::Local {
         message: "away".into(),
         hint: String::new(),
         kind: akosha_core::ErrorKind::Unavailable,
-    });
-    serving.looked(Some(looked)).await;
+    };
+    serving.looked(Some(Err(error))).await;
     assert!(serving.next_sweep >= now + SWEEP_AT_MOST_EVERY);
     assert!(serving.next_sweep < now + SWEEP_EVERY);
     serving.engine.stop().await.unwrap();

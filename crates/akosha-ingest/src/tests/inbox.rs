@@ -26,7 +26,7 @@ async fn look(engine: &mut Engine, look: Look) -> usize {
                 }
             }
             looked = &mut looking => {
-                looked.unwrap().result.unwrap();
+                looked.unwrap().unwrap();
                 break;
             }
         }

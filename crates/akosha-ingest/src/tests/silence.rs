@@ -31,7 +31,7 @@ async fn a_look_and_no_upload_finds_out_whether_the_vault_is_back() {
     assert!(engine.start_work(), "it waits");
     assert_eq!(engine.queue.in_work(), 0);
     let looked = engine.look(Look::Poll).unwrap().await.unwrap();
-    assert!(looked.result.is_ok());
+    assert!(looked.is_ok());
     assert!(!engine.start_work());
     assert_eq!(engine.queue.in_work(), 1);
     engine.stop().await.unwrap();
