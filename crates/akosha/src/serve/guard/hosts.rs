@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, Uri, header, uri::Authority};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri::Authority};
 
 /// The names.
 #[derive(Debug, Clone)]
@@ -24,8 +24,8 @@ pub(in crate::serve) struct Hosts {
 /// What is wrong with where a request wants to go or comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::serve) enum Misled {
-    /// It does not say where it wants to go.
-    NoHost,
+    /// It does not say where it wants to go or comes from, or says it twice.
+    Unclear,
     /// It wants to go elsewhere.
     Host,
     /// A page of somebody else sends it.
@@ -36,7 +36,7 @@ impl Misled {
     /// Returns the name as the metric has it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::NoHost | Self::Host => "host",
+            Self::Unclear | Self::Host => "host",
             Self::Origin => "origin",
         }
     }
@@ -63,15 +63,20 @@ impl Hosts {
 
     /// Checks where a request wants to go and where it comes from.
     pub(in crate::serve) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Misled> {
-        let host = match headers.get(header::HOST) {
-            Some(host) => host.to_str().ok().and_then(split),
-            None => uri.authority().and_then(|known| split(known.as_str())),
-        };
-        let (host, port) = host.ok_or(Misled::NoHost)?;
+        let host = only(headers, header::HOST)?;
+        let host = host.map(|host| host.to_str().ok().and_then(split));
+        let target = uri.authority().map(|known| split(known.as_str()));
+        // Whoever reads the one where we read the other would be led astray.
+        if let (Some(host), Some(target)) = (&host, &target)
+            && host != target
+        {
+            return Err(Misled::Unclear);
+        }
+        let (host, port) = host.or(target).flatten().ok_or(Misled::Unclear)?;
         if !self.answers_to(&host, port) {
             return Err(Misled::Host);
         }
-        match headers.get(header::ORIGIN) {
+        match only(headers, header::ORIGIN)? {
             None => Ok(()),
             Some(origin) => {
                 let is_own = origin.to_str().is_ok_and(|origin| self.is_own(origin));
@@ -121,6 +126,16 @@ impl Hosts {
     }
 }
 
+/// Returns the value of a header that may be there once.
+fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Misled> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    match values.next() {
+        None => Ok(first),
+        Some(_) => Err(Misled::Unclear),
+    }
+}
+
 /// Returns host and port, the host in lower case.
 fn split(text: &str) -> Option<(String, Option<u16>)> {
     let authority: Authority = text.parse().ok()?;
@@ -144,8 +159,6 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn hosts(address: &str, allowed: &[&str]) -> Hosts {
@@ -160,6 +173,25 @@ mod tests {
             headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
         }
         hosts.check(&Uri::from_static("/"), &headers)
+    }
+
+    #[test]
+    fn what_is_said_twice_is_not_clear() {
+        let hosts = hosts("127.0.0.1:8682", &["akosha.example"]);
+        for name in [header::HOST, header::ORIGIN] {
+            let mut headers = HeaderMap::new();
+            headers.append(header::HOST, HeaderValue::from_static("localhost:8682"));
+            for value in ["http://localhost:8682", "http://akosha.example"] {
+                headers.append(&name, HeaderValue::from_static(value));
+            }
+            let checked = hosts.check(&Uri::from_static("/"), &headers);
+            assert_eq!(checked, Err(Misled::Unclear), "{name}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("localhost:8682"));
+        let check = |uri| hosts.check(&Uri::from_static(uri), &headers);
+        assert_eq!(check("http://localhost:8682/status"), Ok(()));
+        assert_eq!(check("http://akosha.example/status"), Err(Misled::Unclear));
     }
 
     #[test]
@@ -184,11 +216,15 @@ mod tests {
             assert_eq!(checked(&hosts, host, None), Err(Misled::Host), "{host}");
         }
         for host in ["", "a@localhost", "a b"] {
-            assert_eq!(checked(&hosts, host, None), Err(Misled::NoHost), "{host:?}");
+            assert_eq!(
+                checked(&hosts, host, None),
+                Err(Misled::Unclear),
+                "{host:?}"
+            );
         }
         let nothing = HeaderMap::new();
         let path = Uri::from_static("/");
-        assert_eq!(hosts.check(&path, &nothing), Err(Misled::NoHost));
+        assert_eq!(hosts.check(&path, &nothing), Err(Misled::Unclear));
     }
 
     #[test]

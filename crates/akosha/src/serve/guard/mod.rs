@@ -132,9 +132,11 @@ pub(super) async fn page(State(guard): State<Guard>, request: Request, next: Nex
     if let Err(misled) = guard.hosts.check(request.uri(), request.headers()) {
         return guard.misdirected(misled, peer);
     }
-    let is_let_in = guard.caller(request.headers()).await.is_ok();
+    let caller = guard.caller(request.headers()).await;
     let mut response = next.run(request).await;
-    if !is_let_in && response.status() == StatusCode::OK {
+    if caller == Err(Refused::Unavailable) {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    } else if caller.is_err() && response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::UNAUTHORIZED;
         let challenge = HeaderValue::from_static("Bearer realm=\"akosha\"");
         let headers = response.headers_mut();
@@ -179,9 +181,9 @@ fn secret(headers: &HeaderMap) -> Option<&str> {
 
 fn misdirected(misled: Misled) -> Response {
     match misled {
-        Misled::NoHost => problem::answer(
+        Misled::Unclear => problem::answer(
             StatusCode::BAD_REQUEST,
-            "the request does not say by `Host` which server it is for",
+            "the request does not say by one `Host` which server it is for, or has two of `Origin`",
         ),
         Misled::Host => problem::answer(
             StatusCode::FORBIDDEN,
