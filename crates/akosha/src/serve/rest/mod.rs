@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use note::Note;
 #[cfg(test)]
 pub(super) use openapi::OTHERS;
-use route::{Call, Object, Refusal};
+use route::{Call, Object, PARAMETERS, Refusal};
 pub(super) use route::{Route, Verb};
 
 use super::audit::By;
@@ -144,10 +144,13 @@ async fn read(route: &Route, parts: &mut Parts, body: Body) -> Result<Object, Bo
     let schema = (route.parameters)();
     let mut input = Object::new();
     let invalid = |failure: Failure| Box::new(refused(failure.into()));
-    if let Ok(path) = RawPathParams::from_request_parts(parts, &()).await {
-        for (name, value) in &path {
-            input.insert(name.to_owned(), Value::from(value));
-        }
+    let path = RawPathParams::from_request_parts(parts, &()).await;
+    let path = path.map_err(|_| {
+        let failure = Failure::new(ErrorKind::Invalid, "the path is no UTF-8");
+        invalid(failure.with_hint("percent-encode ids as UTF-8: `a/b` is `a%2Fb`"))
+    })?;
+    for (name, value) in &path {
+        input.insert(name.to_owned(), Value::from(value));
     }
     let query = parts.uri.query().unwrap_or_default();
     if route.verb == Verb::Get {
@@ -156,7 +159,8 @@ async fn read(route: &Route, parts: &mut Parts, body: Body) -> Result<Object, Bo
     }
     if !query.is_empty() {
         let message = "the parameters belong into the body, as a JSON object";
-        return Err(invalid(Failure::new(ErrorKind::Invalid, message)));
+        let failure = Failure::new(ErrorKind::Invalid, message);
+        return Err(invalid(failure.with_hint(PARAMETERS)));
     }
     let bytes = to_bytes(body, MAX_BODY).await.map_err(|error| {
         let is_long = error.to_string().contains("length limit");

@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::serve::guard::Caller;
 use crate::serve::node::Node;
 
+/// What to do about parameters that are wrong.
+pub(super) const PARAMETERS: &str = "`GET /openapi.json` lists the parameters of every route";
+
 /// A JSON object.
 pub(in crate::serve) type Object = Map<String, Value>;
 
@@ -82,7 +85,9 @@ impl Call {
         let input = Value::Object(std::mem::take(&mut self.input));
         T::deserialize(input).map_err(|error| {
             let message = error.to_string().replace("field", "parameter");
-            Refusal::from(Failure::new(ErrorKind::Invalid, message))
+            Failure::new(ErrorKind::Invalid, message)
+                .with_hint(PARAMETERS)
+                .into()
         })
     }
 }

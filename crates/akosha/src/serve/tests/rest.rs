@@ -99,6 +99,7 @@ async fn what_is_wrong_with_a_request_is_named() {
         ("/api/v1/memories?cursor=zzz", 400, "cursor"),
         ("/api/v1/memories/laptop/none", 404, "`none`"),
         ("/api/v1/memories/a%20b/none", 400, "system_id"),
+        ("/api/v1/memories/node/%ff", 400, "UTF-8"),
         ("/api/v1/systems?limit=0", 400, "limit"),
         ("/api/v1/activity?bucket=year", 400, "year"),
         (
