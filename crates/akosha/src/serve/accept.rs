@@ -26,7 +26,8 @@ use super::guard::Peer;
 use super::problem;
 use super::tls::Tls;
 
-/// Longest head of a request in bytes.
+/// Longest head of a request in bytes that is read for sure. One read may bring more than that, so up
+/// to twice as much may pass.
 const MAX_HEAD: usize = 64 << 10;
 
 /// Pause after the system refused a connection, for want of files most likely.
