@@ -22,6 +22,9 @@ const BYTES: usize = 256 << 20;
 /// Most values of one message: five times those of a full batch with vectors of 384 numbers.
 const MAX_VALUES: usize = 2_000_000;
 
+/// Values that an object counts as: it takes so many times the room of a number.
+const OBJECT: usize = 5;
+
 /// Values of all messages that are at work at a time.
 const VALUES: usize = 2 * MAX_VALUES;
 
@@ -110,7 +113,7 @@ impl Intake {
     }
 }
 
-/// Returns how many values a text of JSON has at most: what begins or parts them, outside strings.
+/// Returns how many values a text of JSON has at most, by what begins or parts them outside strings.
 fn values(text: &[u8]) -> usize {
     let (mut count, mut in_string, mut escaped) = (0, false, false);
     for byte in text {
@@ -118,7 +121,8 @@ fn values(text: &[u8]) -> usize {
             _ if escaped => escaped = false,
             b'\\' => escaped = in_string,
             b'"' => in_string = !in_string,
-            b',' | b':' | b'[' | b'{' if !in_string => count += 1,
+            b'{' if !in_string => count += OBJECT,
+            b',' | b':' | b'[' if !in_string => count += 1,
             _ => {}
         }
     }
@@ -147,8 +151,8 @@ mod tests {
         for (text, expected) in [
             ("", 0),
             ("[1,2,3]", 3),
-            (r#"{"a":{"b":[]}}"#, 5),
-            (r#"{"a,[{:":"\",[\\"}"#, 2),
+            (r#"{"a":{"b":[]}}"#, 2 * OBJECT + 3),
+            (r#"{"a,[{:":"\",[\\"}"#, OBJECT + 1),
             (r#"["\\",1]"#, 2),
         ] {
             assert_eq!(values(text.as_bytes()), expected, "{text}");
