@@ -332,6 +332,7 @@ const retried = (report) => `Tried again: ${number(report.merged?.length ?? 0)} 
 /** Makes a call that changes something, and says what came of it. */
 async function act(button, said, path, body, done) {
   button.disabled = true;
+  show(said, h("p", { class: "notice" }, "Under way; it may take minutes."));
   try {
     const answer = await api(path, body);
     show(said, h("p", { class: "notice" }, typeof done === "function" ? done(answer) : done));
