@@ -238,7 +238,7 @@ def test_ingesting_now_brings_what_is_new(dashboard, server):
         stdio.call("store_memory", text="brand new walrus")
     server.poisoned.run("sync", code=None)
     dashboard.page.click("#ingest-now")
-    dashboard.shows("#ingestion-said .notice:not(.severe)")
+    dashboard.shows("#ingestion-said", "uploads merged")
 
 
 def test_it_asks_only_while_it_is_seen(dashboard, server):
