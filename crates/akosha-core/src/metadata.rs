@@ -85,6 +85,12 @@ impl Metadata {
         Value::Object(self.0.clone()).to_string()
     }
 
+    /// Returns about how many bytes of memory this takes, rather too many than too few. Short values
+    /// take many times as much as their JSON.
+    pub fn size_in_memory(&self) -> usize {
+        size_of_map(&self.0)
+    }
+
     /// Returns the object itself.
     pub fn as_map(&self) -> &Map<String, Value> {
         &self.0
@@ -156,6 +162,36 @@ pub fn check_tag(tag: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// What the heap adds to an allocation.
+const ALLOCATION: usize = 16;
+
+/// The least that an entry of an object takes: a node of a B-tree has room for eleven, and may be
+/// half empty.
+const ENTRY: usize = 2 * (size_of::<String>() + size_of::<Value>());
+
+/// The least that an object takes which is not empty: one node.
+const NODE: usize = 6 * ENTRY;
+
+fn size_of_map(map: &Map<String, Value>) -> usize {
+    let entries = map
+        .iter()
+        .map(|(key, value)| ENTRY + ALLOCATION + key.len() + size_of_value(value));
+    entries.sum::<usize>() + if map.is_empty() { 0 } else { NODE }
+}
+
+/// Returns what a value has on the heap.
+fn size_of_value(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => ALLOCATION + text.len(),
+        Value::Array(items) => {
+            let held: usize = items.iter().map(size_of_value).sum();
+            ALLOCATION + items.capacity() * size_of::<Value>() + held
+        }
+        Value::Object(map) => size_of_map(map),
+    }
+}
+
 fn deeper_than(value: &Value, levels: usize) -> bool {
     let Some(below) = levels.checked_sub(1) else {
         return value.is_array() || value.is_object();
@@ -178,6 +214,16 @@ mod tests {
             Value::Object(map) => Metadata::new(map),
             _ => panic!("not an object"),
         }
+    }
+
+    #[test]
+    fn its_size_is_that_of_what_is_parsed() {
+        let size = |value| new(value).unwrap().size_in_memory();
+        assert_eq!(Metadata::default().size_in_memory(), 0);
+        assert!((100_000..110_000).contains(&size(json!({"a": "x".repeat(100_000)}))));
+        // Each takes an allocation of its own, and more than the three bytes that it has as text.
+        assert!(size(json!({"a": vec![json!([1]); 1000]})) >= 1000 * 2 * size_of::<Value>());
+        assert!(size(json!({"a": vec![json!({"": 1}); 1000]})) >= 1000 * 600);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What uploads in work share: memory, disk and processors.
+//! What uploads in work share: memory, disk, processors, and the turn of those whose manifest is
+//! large.
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub(crate) struct Limits {
     memory: Arc<Semaphore>,
     disk: Arc<Semaphore>,
     processors: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
 impl Limits {
@@ -30,6 +32,7 @@ impl Limits {
             memory: Arc::new(Semaphore::new(MEMORY_KIB)),
             disk: Arc::new(Semaphore::new(DISK_KIB)),
             processors: Arc::new(Semaphore::new(processors)),
+            large: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -45,6 +48,12 @@ impl Limits {
     pub(crate) async fn disk(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         let kib = usize::try_from(bytes.div_ceil(1 << 10)).unwrap_or(DISK_KIB);
         take(&self.disk, kib.min(DISK_KIB)).await
+    }
+
+    /// Waits until no other upload is in work whose manifest is large. Comes before all else, so that
+    /// nobody waits for it who holds what another needs.
+    pub(crate) async fn large(&self) -> Option<OwnedSemaphorePermit> {
+        take(&self.large, 1).await
     }
 
     /// Waits for a processor.

@@ -113,7 +113,12 @@ async fn read_and_merge(
         if !sorted.map_err(Fault::Store)?.merged.is_empty() {
             return Ok::<_, Fault>(None);
         }
-        let opened = intake.open(candidate).await?;
+        let (opened, large) = if let Some(opened) = intake.open_small(candidate).await? {
+            (opened, None)
+        } else {
+            let large = limits.large().await;
+            (intake.open(candidate).await?, large)
+        };
         let size = opened.size_hint(MOST_KIB << 10);
         let disk = limits.disk(opened.stored_bytes()).await;
         let fetched = intake.fetch(opened).await?;
@@ -123,9 +128,9 @@ async fn read_and_merge(
         let processor = limits.processor().await;
         let verified = blocking(move || fetched.verify(room)).await?;
         drop(processor);
-        Ok(Some((verified, memory, disk)))
+        Ok(Some((verified, (memory, disk, large))))
     };
-    let (verified, memory, disk) = tokio::select! {
+    let (verified, held) = tokio::select! {
         read = read => match read? {
             Some(read) => read,
             None => return Ok(Outcome::Known),
@@ -139,6 +144,6 @@ async fn read_and_merge(
         Some(Err(fault)) => Err(fault),
     };
     // What they stand for is in use until here.
-    drop((memory, disk));
+    drop(held);
     outcome
 }

@@ -77,8 +77,20 @@ pub(crate) async fn manifest(
     system_id: &SystemId,
     upload_id: &UploadId,
 ) -> Result<(Manifest, u64), ReceiveError> {
+    manifest_within(MAX_MANIFEST_BYTES, vault, keys, now, system_id, upload_id).await
+}
+
+/// As [`manifest`], for one of at most `most` bytes.
+pub(crate) async fn manifest_within(
+    most: u64,
+    vault: &Vault,
+    keys: &VaultKeys,
+    now: DateTime<Utc>,
+    system_id: &SystemId,
+    upload_id: &UploadId,
+) -> Result<(Manifest, u64), ReceiveError> {
     let key = VaultKey::manifest(system_id, upload_id);
-    let bytes = vault.get(&key, MAX_MANIFEST_BYTES).await?;
+    let bytes = vault.get(&key, most).await?;
     let (system_id, upload_id, keys) = (system_id.clone(), upload_id.clone(), keys.clone());
     blocking(move || {
         let verified = UnverifiedManifest::parse(&bytes)?.verify(&Verification {

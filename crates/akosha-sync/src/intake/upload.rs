@@ -11,12 +11,18 @@ use tempfile::TempPath;
 use super::{Candidate, Fault, Intake};
 use crate::SyncError;
 use crate::disk::on_disk;
-use crate::manifest::{Manifest, SegmentEntry};
-use crate::received;
+use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, SegmentEntry};
+use crate::received::{self, ReceiveError};
 use crate::segment::{self, SegmentError};
+use crate::vault::VaultError;
 
-/// Bytes of a row beside its text.
-const ROW_BYTES: usize = 2 << 10;
+/// Bytes of memory that a row takes beside what its size in the vault tells: more than one with an
+/// embedding and some metadata does.
+const ROW_BYTES: usize = 4 << 10;
+
+/// Most bytes of a manifest that is read at once with many others. Parsed, it takes several times
+/// as much.
+const SMALL_MANIFEST_BYTES: u64 = 256 << 10;
 
 /// Rows that may break a rule before the whole upload is set aside.
 const MAX_REFUSED: usize = 100;
@@ -60,12 +66,44 @@ pub(super) enum Content {
     Files(Vec<(SegmentEntry, TempPath)>),
 }
 
+/// Why a manifest was not opened.
+enum OpenError {
+    Received(ReceiveError),
+    Fault(Fault),
+}
+
+impl From<OpenError> for Fault {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Received(error) => error.into(),
+            OpenError::Fault(fault) => fault,
+        }
+    }
+}
+
 impl Intake {
-    /// Reads the manifest of an upload and verifies it.
+    /// Reads the manifest of an upload and verifies it. It may take a few hundred MiB of memory.
     ///
     /// # Errors
     /// Fails where it is not there, breaks a rule, or the vault does not answer.
     pub async fn open(&self, candidate: &Candidate) -> Result<Opened, Fault> {
+        Ok(self.open_within(candidate, MAX_MANIFEST_BYTES).await?)
+    }
+
+    /// As [`Intake::open`], but returns `None` where the manifest is too large for many such to be
+    /// in memory at once.
+    ///
+    /// # Errors
+    /// As [`Intake::open`].
+    pub async fn open_small(&self, candidate: &Candidate) -> Result<Option<Opened>, Fault> {
+        match self.open_within(candidate, SMALL_MANIFEST_BYTES).await {
+            Ok(opened) => Ok(Some(opened)),
+            Err(OpenError::Received(ReceiveError::Vault(VaultError::TooLarge { .. }))) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn open_within(&self, candidate: &Candidate, most: u64) -> Result<Opened, OpenError> {
         let Candidate {
             system_id,
             upload_id,
@@ -73,15 +111,18 @@ impl Intake {
         } = candidate;
         let now = self.store().sources().clock.now();
         let (manifest, bytes) =
-            received::manifest(self.vault(), self.keys(), now, system_id, upload_id).await?;
+            received::manifest_within(most, self.vault(), self.keys(), now, system_id, upload_id)
+                .await
+                .map_err(OpenError::Received)?;
         let announced: u64 = manifest.segments().iter().map(|it| it.size_bytes).sum();
         if announced > MAX_UPLOAD_BYTES {
-            return Err(Fault::ForGood(format!(
+            return Err(OpenError::Fault(Fault::ForGood(format!(
                 "its segments have {announced} bytes, the limit is {MAX_UPLOAD_BYTES}"
-            )));
+            ))));
         }
+        let is_known = self.has_all_of(&manifest).await;
         Ok(Opened {
-            is_known: self.has_all_of(&manifest).await?,
+            is_known: is_known.map_err(OpenError::Fault)?,
             manifest,
             bytes,
         })
@@ -197,7 +238,7 @@ impl Fetched {
             for row in batch {
                 match row {
                     Ok(change) => {
-                        size += change.text.len() + ROW_BYTES;
+                        size += segment::size_in_memory(&change);
                         kept = kept.take().filter(|_| size <= room);
                         if let Some(changes) = &mut kept {
                             changes.push(change);

@@ -16,7 +16,7 @@ mod thrift;
 mod write;
 
 pub use error::{RowError, SegmentError};
-pub use read::{SegmentReader, read};
+pub use read::{SegmentReader, read, size_in_memory};
 pub use write::{SegmentFile, SegmentWriter};
 
 /// Largest revision that a row may have: 2^53.

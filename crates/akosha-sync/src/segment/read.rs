@@ -11,21 +11,29 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use super::pages::{self, Leaf};
 use super::row::{Columns, Context};
 use super::{RowError, SegmentError, footer, schema};
 use crate::manifest::SegmentEntry;
 
-/// Rows that are decoded together.
+/// Most rows that are decoded together; fewer where they are large.
 const DECODED_ROWS: usize = 1024;
 
 /// Most rows that are given out together.
 const BATCH_ROWS: usize = 1000;
 
-/// Bytes of text and metadata at which a batch ends.
-const BATCH_BYTES: usize = 8 << 20;
+/// Bytes of memory at which a batch ends.
+pub(super) const BATCH_BYTES: usize = 8 << 20;
+
+/// Bytes of a change beside its text and metadata: most of them are its embedding.
+const CHANGE_BYTES: usize = 2 << 10;
+
+/// Returns about how many bytes of memory a change takes.
+pub fn size_in_memory(change: &Change) -> usize {
+    CHANGE_BYTES + change.text.len() + change.metadata.size_in_memory()
+}
 
 /// Starts to read a segment of `system_id`. The caller has checked the file's hash and size.
 ///
@@ -108,7 +116,7 @@ impl SegmentReader {
                 continue;
             }
             let change = columns.change(*at, self.row, &self.context)?;
-            size += columns.size(*at);
+            size += change.as_ref().map_or(CHANGE_BYTES, size_in_memory);
             out.push(change);
             *at += 1;
             self.row += 1;
@@ -171,9 +179,21 @@ fn open(file: File, rows: u64) -> Result<ParquetRecordBatchReader, SegmentError>
     let metadata = ArrowReaderMetadata::try_new(parquet.clone(), options).map_err(damaged)?;
     ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
         .with_projection(mask)
-        .with_batch_size(DECODED_ROWS)
+        .with_batch_size(decoded_rows(parquet))
         .build()
         .map_err(damaged)
+}
+
+/// Returns how many rows are decoded together, so that their columns take about as much memory as a
+/// batch.
+fn decoded_rows(parquet: &ParquetMetaData) -> usize {
+    let (mut rows, mut bytes) = (0, 0);
+    for group in parquet.row_groups() {
+        rows += usize::try_from(group.num_rows()).unwrap_or(0);
+        bytes += usize::try_from(group.total_byte_size()).unwrap_or(0);
+    }
+    let fitting = (BATCH_BYTES / 1024).saturating_mul(rows) / (bytes / 1024).max(1);
+    fitting.clamp(1, DECODED_ROWS)
 }
 
 fn damaged(error: impl std::fmt::Display) -> SegmentError {

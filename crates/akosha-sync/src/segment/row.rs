@@ -96,15 +96,6 @@ impl Columns {
         self.seq.len()
     }
 
-    /// Returns how many bytes of text and metadata the row at `at` has.
-    pub(super) fn size(&self, at: usize) -> usize {
-        [&self.text, &self.metadata]
-            .iter()
-            .filter_map(|column| value(column, at))
-            .map(str::len)
-            .sum()
-    }
-
     /// Reads the row at `at`, which is number `row` of the segment.
     ///
     /// # Errors

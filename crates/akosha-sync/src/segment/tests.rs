@@ -127,6 +127,28 @@ fn rows_come_back_as_they_were() {
 }
 
 #[test]
+fn a_batch_is_bounded_by_what_its_rows_take_in_memory() {
+    // 200 KB of JSON, and many times as much when it is parsed.
+    let metadata = format!(r#"{{"a":[{}]}}"#, vec!["[1]"; 50_000].join(","));
+    let metadata = Metadata::from_json(&metadata).unwrap();
+    let changes: Vec<Change> = (1..20)
+        .map(|seq| Change {
+            metadata: metadata.clone(),
+            ..change(seq, "text")
+        })
+        .collect();
+    let most = read::BATCH_BYTES + size_in_memory(&changes[0]);
+    let (file, entry) = written(&changes);
+    let mut rows = Vec::new();
+    for batch in read(file, &system(), &entry).unwrap() {
+        let batch: Vec<Change> = batch.unwrap().into_iter().map(Result::unwrap).collect();
+        assert!(batch.iter().map(size_in_memory).sum::<usize>() <= most);
+        rows.extend(batch);
+    }
+    assert_eq!(rows, changes);
+}
+
+#[test]
 fn equal_rows_give_equal_bytes() {
     let changes: Vec<_> = (1..=3000)
         .map(|seq| change(seq, &format!("text {seq}")))
