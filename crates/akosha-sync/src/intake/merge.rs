@@ -103,8 +103,7 @@ fn merge_group(
     }
 }
 
-/// Merges uploads one by one that are each too large for one transaction. What is merged of one
-/// before it fails is the same when it is merged again.
+/// Merges uploads one by one that are each too large for one transaction.
 fn merge_large(
     store: &Store,
     group: Vec<Verified>,
@@ -113,8 +112,8 @@ fn merge_large(
     merging: &mut Merging,
 ) -> Result<(), Refused> {
     let mut waiting = group.into_iter();
-    while let Some(upload) = waiting.next() {
-        match merge_files(store, &upload, since, stop) {
+    while let Some(mut upload) = waiting.next() {
+        match merge_files(store, &mut upload, since, stop) {
             Ok(Some(settled)) => merging.take(upload, settled),
             Ok(None) => {}
             Err(Fault::Store(error)) => {
@@ -126,29 +125,43 @@ fn merge_large(
     Ok(())
 }
 
+/// Merges an upload batch by batch. It remembers how far it came: what is merged already would count
+/// as nothing new when it is merged again.
 fn merge_files(
     store: &Store,
-    upload: &Verified,
+    upload: &mut Verified,
     since: Option<i64>,
     stop: &CancellationToken,
 ) -> Result<Option<Result<Settled, StoreError>>, Fault> {
-    let Content::Files(files) = &upload.content else {
+    let Verified {
+        manifest,
+        content: Content::Files(files),
+        begun,
+        ..
+    } = upload
+    else {
         return Ok(None);
     };
-    let since = match since {
+    let since = match since.or(begun.since) {
         Some(since) => since,
         None => store.newest_seq()?,
     };
-    let mut merged = Merged::default();
-    each_batch(&upload.manifest, files, |batch| {
+    begun.since = Some(since);
+    let mut at = 0;
+    each_batch(manifest, files, |batch| {
+        at += 1;
+        if at <= begun.batches {
+            return Ok(());
+        }
         if stop.is_cancelled() {
             return Err(Fault::Store(SyncError::Cancelled));
         }
         let changes: Vec<Change> = batch.into_iter().flatten().collect();
-        merged += store.merge_since(&changes, IngestionMethod::CloudPull, since)?;
+        begun.merged += store.merge_since(&changes, IngestionMethod::CloudPull, since)?;
+        begun.batches = at;
         Ok(())
     })?;
-    let end = [upload.incoming(&[], merged)];
+    let end = [upload.incoming(&[], upload.begun.merged)];
     let settled = store.merge_uploads(&end, IngestionMethod::CloudPull, Some(since))?;
     Ok(settled.into_iter().next())
 }

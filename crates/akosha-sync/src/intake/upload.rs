@@ -5,7 +5,7 @@
 use std::fs::File;
 
 use akosha_core::{SystemId, UploadId};
-use akosha_store::{Change, UploadOutcome};
+use akosha_store::{Change, Merged, UploadOutcome};
 use tempfile::TempPath;
 
 use super::{Candidate, Fault, Intake};
@@ -54,7 +54,20 @@ pub struct Verified {
     pub(super) content: Content,
     pub(super) refused: Vec<(String, String)>,
     pub(super) bytes: u64,
+    /// How far a merge came that was cut off.
+    pub(super) begun: Begun,
     size: usize,
+}
+
+/// How far the merge of an upload came that takes several transactions.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Begun {
+    /// The change from which it is counted.
+    pub(super) since: Option<i64>,
+    /// Batches that are merged.
+    pub(super) batches: usize,
+    /// What they did.
+    pub(super) merged: Merged,
 }
 
 /// What of an upload is to be merged.
@@ -265,6 +278,7 @@ impl Fetched {
             content,
             refused,
             bytes,
+            begun: Begun::default(),
             size,
         })
     }
