@@ -163,6 +163,7 @@ impl ServerHandler for AkoshaServer {
         let entry = tools::find(&request.name).ok_or_else(|| {
             ErrorData::invalid_params(format!("unknown tool `{}`", request.name), None)
         })?;
+        tracing::debug!(tool = %entry.tool.name, "called");
         let Inner { scope, watch, .. } = &*self.inner;
         if !scope.includes(entry.scope) {
             let wanted = entry.scope;
