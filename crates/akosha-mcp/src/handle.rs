@@ -98,7 +98,10 @@ impl StoreHandle {
 }
 
 /// Runs `work` on a blocking thread.
-pub(crate) async fn blocking<T, E>(
+///
+/// # Errors
+/// Fails as `work` does, and where it panicked.
+pub async fn blocking<T, E>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Failure>
 where

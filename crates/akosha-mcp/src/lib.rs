@@ -29,7 +29,7 @@ mod watch;
 pub use background::{BackgroundDrain, watch_queue};
 pub use context::{SessionContext, session_context};
 pub use failure::Failure;
-pub use handle::StoreHandle;
+pub use handle::{StoreHandle, blocking};
 pub use origin::Origin;
 pub use project::project_of;
 pub use server::AkoshaServer;

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,12 +32,6 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// Answers the page.
 pub(super) async fn answer() -> Response {
-    page(StatusCode::OK)
-}
-
-/// Returns the page under `status`: what refuses a person without a token may answer with it, and
-/// it asks for one.
-pub(super) fn page(status: StatusCode) -> Response {
     let value = |text: &str| HeaderValue::from_str(text).ok();
     let headers = [
         (header::CONTENT_TYPE, value("text/html; charset=utf-8")),
@@ -51,7 +45,7 @@ pub(super) fn page(status: StatusCode) -> Response {
             value("same-origin"),
         ),
     ];
-    let mut response = (status, HTML.as_str()).into_response();
+    let mut response = HTML.as_str().into_response();
     for (name, value) in headers {
         if let Some(value) = value {
             response.headers_mut().insert(name, value);

@@ -168,11 +168,5 @@ where
     T: Send + 'static,
     E: Into<Failure> + Send + 'static,
 {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done.map_err(Into::into)?),
-        Err(error) => {
-            let message = format!("the request was not finished: {error}");
-            Err(Failure::new(ErrorKind::Internal, message).into())
-        }
-    }
+    Ok(akosha_mcp::blocking(work).await?)
 }
